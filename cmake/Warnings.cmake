@@ -1,0 +1,4 @@
+# What every target of this project is compiled with; the SDK's users are not given it.
+add_library(backplane_warnings INTERFACE)
+target_compile_options(backplane_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -Werror)

@@ -1,0 +1,144 @@
+// A message as C++ sees it: an envelope and an ordered list of frames, owned by one Message.
+//
+// Threading: a Message belongs to one thread at a time; it may be moved to another one.
+#pragma once
+
+#include <backplane/abi.h>
+
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace backplane {
+
+inline bp_text to_text(std::string_view text) { return {text.data(), text.size()}; }
+inline std::string_view to_view(bp_text text) { return {text.data, text.size}; }
+inline std::string_view frame_view(const zmq_msg_t& frame) {
+  auto* raw = const_cast<zmq_msg_t*>(&frame);  // libzmq takes no const, and changes nothing
+  return {static_cast<const char*>(zmq_msg_data(raw)), zmq_msg_size(raw)};
+}
+
+// Replaces the content of an initialised frame by a copy of `bytes`. Throws std::bad_alloc.
+inline void assign_frame(zmq_msg_t& frame, std::string_view bytes) {
+  zmq_msg_t fresh;
+  if (zmq_msg_init_size(&fresh, bytes.size()) != 0) throw std::bad_alloc();
+  if (!bytes.empty()) std::memcpy(zmq_msg_data(&fresh), bytes.data(), bytes.size());
+  zmq_msg_move(&frame, &fresh);
+  zmq_msg_close(&fresh);
+}
+
+// Owns one message; empty after it was moved away. Frames are views of libzmq's memory: valid as long as
+// the message is neither changed nor sent.
+class Message {
+ public:
+  Message() = default;
+  // Adopts `message`, which `host` made.
+  Message(const bp_host* host, bp_message* message) : host_(host), message_(message) {}
+  Message(Message&& other) noexcept
+      : host_(other.host_), message_(std::exchange(other.message_, nullptr)) {}
+  Message& operator=(Message&& other) noexcept {
+    if (this != &other) {
+      reset();
+      host_ = other.host_;
+      message_ = std::exchange(other.message_, nullptr);
+    }
+    return *this;
+  }
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+  ~Message() { reset(); }
+
+  explicit operator bool() const { return message_ != nullptr; }
+
+  std::size_t size() const { return message_ == nullptr ? 0 : message_->frame_count; }
+  bool empty() const { return size() == 0; }
+  // The bytes of one frame. REQUIRES: index < size().
+  std::string_view operator[](std::size_t index) const { return frame_view(message_->frames[index]); }
+  // The first frame, which is what a topic pattern of a route looks at; empty when there is none.
+  std::string_view topic() const { return empty() ? std::string_view{} : (*this)[0]; }
+
+  // Adds a frame with a copy of `bytes`. Throws std::bad_alloc.
+  Message& append(std::string_view bytes) {
+    zmq_msg_t* slot = add_empty();
+    assign_frame(*slot, bytes);
+    return *this;
+  }
+  // Adds a frame by moving `frame` into the message; it is left empty, still initialised.
+  Message& append(zmq_msg_t* frame) {
+    zmq_msg_move(add_empty(), frame);
+    return *this;
+  }
+  // Adds an initialised empty frame and returns it, to receive or build in place. Throws std::bad_alloc.
+  zmq_msg_t* add_empty() {
+    if (message_->frame_count == message_->frame_capacity &&
+        host_->message_reserve(host_, message_, message_->frame_count + 4) != 0)
+      throw std::bad_alloc();
+    zmq_msg_t* slot = &message_->frames[message_->frame_count];
+    zmq_msg_init(slot);
+    ++message_->frame_count;
+    return slot;
+  }
+  // Removes the first `count` frames. REQUIRES: count <= size().
+  void remove_front(std::size_t count) {
+    for (std::size_t i = count; i < message_->frame_count; ++i)
+      zmq_msg_move(&message_->frames[i - count], &message_->frames[i]);
+    truncate(message_->frame_count - count);
+  }
+  // Removes all frames behind the first `count`.
+  void truncate(std::size_t count) {
+    while (message_->frame_count > count) zmq_msg_close(&message_->frames[--message_->frame_count]);
+  }
+  // libzmq's own frame, for zmq_msg_send and zmq_msg_recv.
+  zmq_msg_t* raw(std::size_t index) { return &message_->frames[index]; }
+
+  // The name of the function to call; empty when the message is no call.
+  std::string_view function() const { return frame_view(message_->function); }
+  void set_function(std::string_view name) { assign_frame(message_->function, name); }
+
+  // A header's value, or empty. Names are compared byte by byte.
+  std::string_view header(std::string_view name) const {
+    std::string_view rest = frame_view(message_->headers);
+    while (!rest.empty()) {
+      auto line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(line.size() < rest.size() ? line.size() + 1 : rest.size());
+      if (line.size() > name.size() + 1 && line.substr(0, name.size()) == name &&
+          line.substr(name.size(), 2) == ": ")
+        return line.substr(name.size() + 2);
+    }
+    return {};
+  }
+  // Adds a header. REQUIRES: neither part holds a line break, the name holds no colon.
+  void add_header(std::string_view name, std::string_view value) {
+    std::string all(frame_view(message_->headers));
+    all.append(name).append(": ").append(value).append("\n");
+    assign_frame(message_->headers, all);
+  }
+
+  bp_envelope& envelope() { return message_->envelope; }
+  const bp_envelope& envelope() const { return message_->envelope; }
+  bool has(std::uint32_t flag) const { return (message_->envelope.flags & flag) != 0; }
+  void set(std::uint32_t flag) { message_->envelope.flags |= flag; }
+  // Somebody waits for an answer to this message.
+  bool wants_reply() const { return message_->envelope.reply_to != 0 && !has(BP_REPLY); }
+  bool is_error() const { return has(BP_ERROR); }
+
+  // Another message with the same envelope and frames; contents are shared, not copied.
+  Message copy() const { return {host_, host_->message_copy(host_, message_)}; }
+  // Gives the message away. The receiver frees it.
+  bp_message* release() { return std::exchange(message_, nullptr); }
+  const bp_message* get() const { return message_; }
+
+ private:
+  void reset() {
+    if (message_ != nullptr) host_->message_free(host_, std::exchange(message_, nullptr));
+  }
+
+  const bp_host* host_ = nullptr;
+  bp_message* message_ = nullptr;
+};
+
+}  // namespace backplane

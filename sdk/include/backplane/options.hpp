@@ -1,0 +1,97 @@
+// Option tables of a kind, and the checked values a component reads from them.
+#pragma once
+
+#include <backplane/abi.h>
+#include <backplane/message.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace backplane {
+
+// The type of an option, with its choices and bounds.
+struct OptionType {
+  std::uint32_t type;
+  const char* choices = nullptr;
+  double minimum = 0;
+  double maximum = 0;
+  // Bounds an integer, number, size (bytes) or duration (nanoseconds).
+  constexpr OptionType between(double low, double high) const { return {type, choices, low, high}; }
+};
+
+inline constexpr OptionType text{BP_TEXT};
+inline constexpr OptionType integer{BP_INTEGER};
+inline constexpr OptionType number{BP_NUMBER};
+inline constexpr OptionType boolean{BP_BOOLEAN};
+inline constexpr OptionType duration{BP_DURATION};
+inline constexpr OptionType size{BP_SIZE};
+inline constexpr OptionType rate{BP_RATE};
+inline constexpr OptionType endpoint{BP_ENDPOINT};
+inline constexpr OptionType text_list{BP_TEXT_LIST};
+inline constexpr OptionType endpoint_list{BP_ENDPOINT_LIST};
+inline constexpr OptionType secret{BP_SECRET};
+inline constexpr OptionType path{BP_PATH};
+// One of several words, written "a|b|c".
+constexpr OptionType choice(const char* words) { return {BP_CHOICE, words}; }
+
+struct Required {};
+struct Optional {};
+inline constexpr Required required{};   // the manifest must give it
+inline constexpr Optional optional{};   // may be absent: no default
+
+// A line of a kind's option table: name, type, default (as written in a manifest) or `required` or
+// `optional`, help.
+struct Option : bp_option {
+  constexpr Option(const char* name, OptionType type, const char* default_text, const char* help)
+      : bp_option{name, type.type, 0, default_text, type.choices, help, type.minimum, type.maximum} {}
+  constexpr Option(const char* name, OptionType type, Required, const char* help)
+      : bp_option{name, type.type, 1, nullptr, type.choices, help, type.minimum, type.maximum} {}
+  constexpr Option(const char* name, OptionType type, Optional, const char* help)
+      : bp_option{name, type.type, 0, nullptr, type.choices, help, type.minimum, type.maximum} {}
+};
+
+// A checked value. Converts to what its type says: texts to std::string, integers, sizes to integers,
+// durations to std::chrono, lists to std::vector<std::string>. An absent value is empty, 0 or false.
+class OptionValue {
+ public:
+  OptionValue() = default;
+  explicit OptionValue(const bp_value& value) : value_(value), present_(true) {}
+
+  bool present() const { return present_; }
+  bool given() const { return present_ && value_.given != 0; }
+  std::string_view view() const { return present_ ? to_view(value_.text) : std::string_view{}; }
+
+  operator std::string() const { return std::string(view()); }
+  operator bool() const { return present_ && value_.integer != 0; }
+  template <std::integral Integer>
+    requires(!std::same_as<Integer, bool>)
+  operator Integer() const {
+    return present_ ? static_cast<Integer>(value_.integer) : Integer{};
+  }
+  template <std::floating_point Number>
+  operator Number() const {
+    if (!present_) return {};
+    return value_.type == BP_NUMBER || value_.type == BP_RATE ? static_cast<Number>(value_.number)
+                                                              : static_cast<Number>(value_.integer);
+  }
+  template <typename Rep, typename Period>
+  operator std::chrono::duration<Rep, Period>() const {
+    return std::chrono::duration_cast<std::chrono::duration<Rep, Period>>(
+        std::chrono::nanoseconds(present_ ? value_.integer : 0));
+  }
+  operator std::vector<std::string>() const {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; present_ && i < value_.list_size; ++i) all.emplace_back(to_view(value_.list[i]));
+    return all;
+  }
+  bool operator==(std::string_view other) const { return view() == other; }
+
+ private:
+  bp_value value_{};
+  bool present_ = false;
+};
+
+}  // namespace backplane
