@@ -235,9 +235,9 @@ class Host {
   void reply(const bp_envelope& request, std::initializer_list<std::string_view> frames) const {
     reply(request, message(frames));
   }
-  void reply_error(const bp_envelope& request, std::string_view type, std::string_view text,
+  void reply_error(const bp_envelope& request, std::string_view type, std::string_view says,
                    std::string_view traceback = {}) const {
-    host_->reply_error(host_, &request, to_text(type), to_text(text), to_text(traceback));
+    host_->reply_error(host_, &request, to_text(type), to_text(says), to_text(traceback));
   }
   void cancel(std::uint64_t correlation) const { host_->cancel(host_, correlation); }
   void grant(std::uint64_t correlation, std::uint32_t items) const {

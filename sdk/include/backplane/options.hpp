@@ -45,12 +45,12 @@ inline constexpr Optional optional{};   // may be absent: no default
 // A line of a kind's option table: name, type, default (as written in a manifest) or `required` or
 // `optional`, help.
 struct Option : bp_option {
-  constexpr Option(const char* name, OptionType type, const char* default_text, const char* help)
-      : bp_option{name, type.type, 0, default_text, type.choices, help, type.minimum, type.maximum} {}
-  constexpr Option(const char* name, OptionType type, Required, const char* help)
-      : bp_option{name, type.type, 1, nullptr, type.choices, help, type.minimum, type.maximum} {}
-  constexpr Option(const char* name, OptionType type, Optional, const char* help)
-      : bp_option{name, type.type, 0, nullptr, type.choices, help, type.minimum, type.maximum} {}
+  constexpr Option(const char* called, OptionType kind, const char* otherwise, const char* says)
+      : bp_option{called, kind.type, 0, otherwise, kind.choices, says, kind.minimum, kind.maximum} {}
+  constexpr Option(const char* called, OptionType kind, Required, const char* says)
+      : bp_option{called, kind.type, 1, nullptr, kind.choices, says, kind.minimum, kind.maximum} {}
+  constexpr Option(const char* called, OptionType kind, Optional, const char* says)
+      : bp_option{called, kind.type, 0, nullptr, kind.choices, says, kind.minimum, kind.maximum} {}
 };
 
 // A checked value. Converts to what its type says: texts to std::string, integers, sizes to integers,
