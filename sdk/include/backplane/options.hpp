@@ -39,8 +39,8 @@ constexpr OptionType choice(const char* words) { return {BP_CHOICE, words}; }
 
 struct Required {};
 struct Optional {};
-inline constexpr Required required{};   // the manifest must give it
-inline constexpr Optional optional{};   // may be absent: no default
+inline constexpr Required required{};  // the manifest must give it
+inline constexpr Optional optional{};  // may be absent: no default
 
 // A line of a kind's option table: name, type, default (as written in a manifest) or `required` or
 // `optional`, help.
@@ -64,15 +64,21 @@ class OptionValue {
   bool given() const { return present_ && value_.given != 0; }
   std::string_view view() const { return present_ ? to_view(value_.text) : std::string_view{}; }
 
+  std::vector<std::string> list() const {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; present_ && i < value_.list_size; ++i) all.emplace_back(to_view(value_.list[i]));
+    return all;
+  }
+
   operator std::string() const { return std::string(view()); }
-  operator bool() const { return present_ && value_.integer != 0; }
+  // Not const, or `milliseconds linger(host.option("linger"))` would take a count instead of a duration.
+  operator bool() { return present_ && value_.integer != 0; }
   template <std::integral Integer>
-    requires(!std::same_as<Integer, bool>)
-  operator Integer() const {
+  requires(!std::same_as<Integer, bool>) operator Integer() {
     return present_ ? static_cast<Integer>(value_.integer) : Integer{};
   }
   template <std::floating_point Number>
-  operator Number() const {
+  operator Number() {
     if (!present_) return {};
     return value_.type == BP_NUMBER || value_.type == BP_RATE ? static_cast<Number>(value_.number)
                                                               : static_cast<Number>(value_.integer);
@@ -82,11 +88,7 @@ class OptionValue {
     return std::chrono::duration_cast<std::chrono::duration<Rep, Period>>(
         std::chrono::nanoseconds(present_ ? value_.integer : 0));
   }
-  operator std::vector<std::string>() const {
-    std::vector<std::string> all;
-    for (std::size_t i = 0; present_ && i < value_.list_size; ++i) all.emplace_back(to_view(value_.list[i]));
-    return all;
-  }
+  operator std::vector<std::string>() const { return list(); }
   bool operator==(std::string_view other) const { return view() == other; }
 
  private:

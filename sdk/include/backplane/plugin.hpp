@@ -161,6 +161,9 @@ class Component {
 
   static void destroy(void* self) noexcept { delete &of(self); }
 
+  // The author's object behind `self`, for tests.
+  static T& object_of(void* self) { return *of(self).object_; }
+
   static std::int32_t functions(void (*tell)(void*, const bp_function*), void* context) noexcept {
     try {
       Functions described;
