@@ -1,0 +1,104 @@
+// The little of libzmq that the load generator and the proxy share: sockets that close themselves, endpoints
+// given on the command line, errors with a place.
+#pragma once
+
+#include <zmq.h>
+
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace backplane::bench {
+
+// A failed libzmq call: what was tried, and libzmq's reason.
+class ZmqError : public std::runtime_error {
+ public:
+  explicit ZmqError(const std::string& tried)
+      : std::runtime_error(tried + ": " + zmq_strerror(zmq_errno())), number_(zmq_errno()) {}
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+// One libzmq context; sockets made from it must be closed before it goes.
+class Context {
+ public:
+  Context() : context_(zmq_ctx_new()) {}
+  ~Context() { zmq_ctx_term(context_); }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  void* get() const { return context_; }
+
+ private:
+  void* context_;
+};
+
+// The number libzmq has for a socket type written in lower case. Throws std::invalid_argument.
+inline int socket_type(std::string_view name) {
+  constexpr std::array<std::pair<std::string_view, int>, 10> types{{{"push", ZMQ_PUSH},
+                                                                    {"pull", ZMQ_PULL},
+                                                                    {"pub", ZMQ_PUB},
+                                                                    {"sub", ZMQ_SUB},
+                                                                    {"xpub", ZMQ_XPUB},
+                                                                    {"xsub", ZMQ_XSUB},
+                                                                    {"req", ZMQ_REQ},
+                                                                    {"rep", ZMQ_REP},
+                                                                    {"dealer", ZMQ_DEALER},
+                                                                    {"router", ZMQ_ROUTER}}};
+  for (const auto& [known, number] : types)
+    if (known == name) return number;
+  throw std::invalid_argument("unknown socket type \"" + std::string(name) + "\"");
+}
+
+// One end of a wire, written TYPE,bind|connect,ENDPOINT, for example pull,bind,tcp://127.0.0.1:5555.
+struct End {
+  int type = 0;
+  bool bind = false;
+  std::string endpoint;
+};
+
+// Throws std::invalid_argument, saying what is wrong with `text`.
+inline End parse_end(const std::string& text) {
+  const auto first = text.find(',');
+  const auto second = text.find(',', first == std::string::npos ? first : first + 1);
+  if (second == std::string::npos)
+    throw std::invalid_argument("\"" + text + "\" is not TYPE,bind|connect,ENDPOINT");
+  const auto action = text.substr(first + 1, second - first - 1);
+  if (action != "bind" && action != "connect")
+    throw std::invalid_argument("\"" + action + "\" in \"" + text + "\" is neither bind nor connect");
+  return {socket_type(text.substr(0, first)), action == "bind", text.substr(second + 1)};
+}
+
+// A socket with libzmq's defaults, apart from: no linger, and publishers wait for a slow subscriber instead
+// of dropping, because a benchmark that loses messages measures nothing. Belongs to one thread.
+class Socket {
+ public:
+  Socket(const Context& context, const End& end) : socket_(zmq_socket(context.get(), end.type)) {
+    if (socket_ == nullptr) throw ZmqError("cannot make a socket");
+    set(ZMQ_LINGER, 0);
+    if (end.type == ZMQ_PUB || end.type == ZMQ_XPUB) set(ZMQ_XPUB_NODROP, 1);
+    if (end.type == ZMQ_SUB) zmq_setsockopt(socket_, ZMQ_SUBSCRIBE, "", 0);
+    const auto attach = end.bind ? zmq_bind : zmq_connect;
+    if (attach(socket_, end.endpoint.c_str()) != 0) {
+      const ZmqError failure((end.bind ? "cannot bind " : "cannot connect ") + end.endpoint);
+      zmq_close(socket_);
+      throw failure;
+    }
+  }
+  Socket(Socket&& other) noexcept : socket_(std::exchange(other.socket_, nullptr)) {}
+  Socket& operator=(Socket&&) = delete;
+  ~Socket() {
+    if (socket_ != nullptr) zmq_close(socket_);
+  }
+  void set(int option, int value) { zmq_setsockopt(socket_, option, &value, sizeof value); }
+  void* get() const { return socket_; }
+
+ private:
+  void* socket_;
+};
+
+}  // namespace backplane::bench
