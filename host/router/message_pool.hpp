@@ -62,6 +62,12 @@ class MessageQueue {
     tail_ = message;
     ++size_;
   }
+  void push_front(HostMessage* message) {
+    message->next = head_;
+    if (head_ == nullptr) tail_ = message;
+    head_ = message;
+    ++size_;
+  }
   // REQUIRES: !empty().
   HostMessage* pop() {
     HostMessage* first = head_;

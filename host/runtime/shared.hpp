@@ -1,0 +1,60 @@
+// What all loops and components of one running host share.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "log/log.hpp"
+#include "manifest/manifest.hpp"
+#include "router/route_table.hpp"
+
+namespace backplane::host {
+
+class Component;
+class Loop;
+
+// A component that could not be made (its options do not go together) or started (the world refuses).
+class StartError : public std::runtime_error {
+ public:
+  StartError(const std::string& text, bool refused) : std::runtime_error(text), refused_(refused) {}
+  // True: made wrong by the manifest or the plugin; false: failed at run time.
+  bool refused() const { return refused_; }
+
+ private:
+  bool refused_;
+};
+
+// Who publishes which function. Any thread.
+class FunctionDirectory {
+ public:
+  void publish(const std::string& component, const std::string& function);
+  // Splits "component.function", or finds the one component that publishes a name. Returns the component's
+  // name and leaves the plain function in `function`; an empty text, and the reason in `why`, otherwise.
+  std::string find(std::string_view target, std::string& function, std::string& why) const;
+  std::map<std::string, std::vector<std::string>> all() const;  // component -> functions
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::vector<std::string>, std::less<>> by_component_;
+  std::map<std::string, std::vector<std::string>, std::less<>> by_function_;
+};
+
+struct Shared {
+  Log& log;
+  const Manifest& manifest;
+  void* zmq_context = nullptr;
+  std::unique_ptr<RouteTable> routes;
+  std::vector<Loop*> loops;            // by number
+  std::vector<Component*> components;  // by ComponentId; [0] is nobody
+  FunctionDirectory functions;
+  // Called from loops. An inbound component has brought all it will; a component cannot go on.
+  std::function<void(Component&)> on_finished;
+  std::function<void(Component&, std::string)> on_failed;
+};
+
+}  // namespace backplane::host
