@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts beside it: where things are, numbered steps, quiet commands.
 # The sourcing script has `set -euo pipefail`.
 
