@@ -1,0 +1,3 @@
+#include "kinds.hpp"
+
+BACKPLANE_PLUGIN("words", "1.0.0", words::Count, words::Top)
