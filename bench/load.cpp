@@ -195,8 +195,15 @@ double own_cpu_seconds() {
 
 // `total`: everything that went through, warm-up included; what CPU time of processes is divided by.
 void print(const char* mode, const Settings& settings, const std::string& figures, std::uint64_t total) {
-  std::printf("{\"mode\": \"%s\", \"size\": %zu, %s, \"total\": %llu, \"load_cpu_s\": %.4f}\n", mode,
-              settings.size, figures.c_str(), static_cast<unsigned long long>(total), own_cpu_seconds());
+  int major = 0;
+  int minor = 0;
+  int patch = 0;
+  zmq_version(&major, &minor, &patch);
+  std::printf(
+      "{\"mode\": \"%s\", \"size\": %zu, %s, \"total\": %llu, \"load_cpu_s\": %.4f, \"libzmq\": "
+      "\"%d.%d.%d\"}\n",
+      mode, settings.size, figures.c_str(), static_cast<unsigned long long>(total), own_cpu_seconds(), major,
+      minor, patch);
 }
 
 std::string rate_json(const Window& window, double per) {
