@@ -46,9 +46,9 @@ struct HostSettings {
   std::string admin_bind;  // empty: off
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
-  std::string log_file;                                      // empty: standard error
-  Nanoseconds stall = std::chrono::seconds(1);               // a callback that takes longer is reported
-  std::string spill_folder;                                  // of overflow: spill; empty: the system's temporary folder
+  std::string log_file;                         // empty: standard error
+  Nanoseconds stall = std::chrono::seconds(1);  // a callback that takes longer is reported
+  std::string spill_folder;                     // of overflow: spill; empty: the system's temporary folder
 };
 
 struct PluginReference {
@@ -61,9 +61,9 @@ struct ComponentSettings {
   std::string kind;
   std::map<std::string, OptionSetting, std::less<>> options;  // the kind's options, defaults included
   unsigned instances = 1;
-  std::string loop;               // name of the loop it shares; empty: the host chooses
-  bool blocking = false;          // by kind or by manifest
-  std::uint32_t in_flight = 10000;  // requests of one instance that may wait for their outcome
+  std::string loop;                                // name of the loop it shares; empty: the host chooses
+  bool blocking = false;                           // by kind or by manifest
+  std::uint32_t in_flight = 10000;                 // requests of one instance that may wait for their outcome
   Nanoseconds timeout = std::chrono::seconds(30);  // of such a request, when it brings no deadline; 0: none
   Position position;
 };
@@ -71,7 +71,7 @@ struct ComponentSettings {
 // Conditions of a route; all given ones must hold. Patterns: '*' any run of characters, '?' one.
 struct When {
   std::optional<std::string> function;
-  std::optional<std::string> topic;                         // the first frame
+  std::optional<std::string> topic;                          // the first frame
   std::vector<std::pair<std::string, std::string>> headers;  // name, pattern
 };
 
@@ -82,11 +82,11 @@ struct RouteSettings {
   Balance balance = Balance::round_robin;
   std::string hash_field;  // "function", "topic", "origin", or "header:NAME"
   Overflow overflow = Overflow::block;
-  std::uint32_t window = 1000;     // messages on their way to one destination instance
+  std::uint32_t window = 1000;                         // messages on their way to one destination instance
   std::uint64_t spill_limit = std::uint64_t{1} << 30;  // bytes on disk of overflow: spill
-  std::optional<double> rate;      // messages per second
-  std::optional<Nanoseconds> ttl;  // time to live
-  std::string dead_letters;        // component that gets what expired or was dropped; empty: nobody
+  std::optional<double> rate;                          // messages per second
+  std::optional<Nanoseconds> ttl;                      // time to live
+  std::string dead_letters;  // component that gets what expired or was dropped; empty: nobody
   Position position;
 };
 

@@ -1,0 +1,373 @@
+#include "manifest/component_reader.hpp"
+
+#include <algorithm>
+
+#include "manifest/suggest.hpp"
+
+namespace backplane::host {
+namespace {
+
+constexpr std::string_view always_open = "basic";
+
+const OptionInfo* find_option(const KindInfo& kind, std::string_view name) {
+  for (const auto& option : kind.options)
+    if (option.name == name) return &option;
+  return nullptr;
+}
+
+// What may stand in a component of this kind.
+std::vector<std::string> allowed_keys(const KindInfo& kind) {
+  std::vector<std::string> names;
+  for (const auto& option : kind.options) names.push_back(option.name);
+  for (const auto& key : component_keys())
+    if (find_option(kind, key.name) == nullptr) names.push_back(key.name);
+  return names;
+}
+
+const KeyInfo* common_key(const KindInfo& kind, std::string_view name) {
+  return find_option(kind, name) == nullptr ? find_key(component_keys(), name) : nullptr;
+}
+
+// By the names that options for it have, here and in plugins of others.
+bool is_protected(const std::map<std::string, OptionSetting, std::less<>>& options) {
+  return std::any_of(options.begin(), options.end(), [](const auto& option) {
+    const auto& [name, setting] = option;
+    const bool protects = name.starts_with("server_secret_key") || name.starts_with("allow") ||
+                          name.starts_with("curve") || name.starts_with("tls");
+    return protects && setting.given;
+  });
+}
+
+std::string prefix_of(std::string_view kind) { return std::string(kind.substr(0, kind.find('.'))); }
+
+}  // namespace
+
+std::string ComponentReader::Declared::label() const {
+  auto text = "component " + in_quotes(settings.name);
+  if (!settings.kind.empty()) text += " (" + settings.kind + ")";
+  return text;
+}
+
+void ComponentReader::open_plugins(const std::deque<LoadedFile>& files, const Source& main) {
+  if (const auto reason = catalog_.open(std::string(always_open), main.folder())) {
+    refused_plugins_.insert(std::string(always_open));
+    problems_.warning({&main, 1, 1}, "the plugin \"basic\", which is always opened, is missing: " + *reason);
+  }
+  for (const auto& file : files) {
+    const auto plugins = file.keys.find("plugins");
+    if (plugins == file.keys.end()) continue;
+    const auto& list = *plugins->second.value;
+    if (!read_setting(list, *find_key(top_keys(), "plugins"), "plugins", problems_)) continue;
+    std::set<std::string_view> seen;
+    const auto open_once = [&](const Node& item) {
+      if (!seen.insert(item.text).second) {
+        problems_.error(item.place, "plugins: " + in_quotes(item.text) + " is listed twice");
+      } else {
+        open_plugin(item);
+      }
+    };
+    if (list.is_text()) open_once(list);
+    for (const auto& item : list.items) open_once(item);
+  }
+}
+
+void ComponentReader::open_plugin(const Node& item) {
+  if (item.text.empty()) {
+    problems_.error(item.place, "plugins: the name of a plugin is empty");
+    return;
+  }
+  plugins_.push_back({item.text, {item.place.source->file.string(), item.place.line, item.place.column}});
+  if (item.text == always_open) return;
+  if (const auto reason = catalog_.open(item.text, item.place.source->folder())) {
+    refused_plugins_.insert(item.text);
+    problems_.error(item.place, "plugin " + in_quotes(item.text) + ": " + *reason);
+  }
+}
+
+void ComponentReader::read(const std::deque<LoadedFile>& files, const Source& main) {
+  for (const auto& file : files) read_section(file);
+  check_limits(main);
+  check_loops();
+}
+
+void ComponentReader::read_section(const LoadedFile& file) {
+  const auto components = file.keys.find("components");
+  if (components == file.keys.end() || components->second.value->broken) return;
+  const auto& section = *components->second.value;
+  if (!section.is_map() || section.entries.empty()) {
+    problems_.error(section.place, "components: expected names, each with {kind: ...}; found " +
+                                       (section.is_map() ? "none" : std::string(type_name(section))));
+    return;
+  }
+  check_duplicates(section, "components", problems_);
+  for (const auto& entry : section.entries)
+    if (!entry.key.broken) read_component(entry, file);
+}
+
+void ComponentReader::read_component(const Entry& entry, const LoadedFile& file) {
+  if (declared_.size() >= component_limit) {
+    if (declared_.size() == component_limit)
+      problems_.error(entry.key.place, "more than " + std::to_string(component_limit) + " components");
+    return;
+  }
+  const auto name = file.source->prefix + entry.key.text;
+  if (!is_valid_name(entry.key.text))
+    problems_.error(entry.key.place,
+                    "component " + in_quotes(entry.key.text) + ": not a name; " + std::string(name_rule));
+  if (const auto held = by_name_.find(name); held != by_name_.end()) {
+    if (held->second->place.source != file.source)  // a duplicate key of one map was reported as such
+      problems_.error(entry.key.place, "component " + in_quotes(name) + " is already declared at " +
+                                           to_text(held->second->place));
+    return;
+  }
+  auto& component = declared_.emplace_back();
+  by_name_[name] = &component;
+  component.place = entry.key.place;
+  component.settings.name = name;
+  component.settings.position = {file.source->file.string(), entry.key.place.line, entry.key.place.column};
+  if (!read_kind(entry, component)) return;
+  read_entries(entry, component);
+  fill_defaults(entry, component);
+  check_blocking(entry, component);
+  check_ends(entry, component);
+  check_exposure(entry, component);
+}
+
+bool ComponentReader::read_kind(const Entry& entry, Declared& component) {
+  if (entry.value.broken) return false;
+  if (!entry.value.is_map()) {
+    const bool missing = entry.value.is_null();
+    problems_.error(missing ? entry.key.place : entry.value.place,
+                    component.label() +
+                        (missing ? " has no value" : " is " + std::string(type_name(entry.value))) +
+                        "; expected {kind: ...} and options");
+    return false;
+  }
+  const auto* kind = entry.value.find("kind");
+  if (kind == nullptr) {
+    problems_.error(entry.key.place,
+                    component.label() + ": \"kind\" is required: what it is, e.g. kind: log.sink");
+    return false;
+  }
+  if (kind->broken) return false;
+  if (!kind->is_text() || kind->text.empty()) {
+    problems_.error(kind->is_null() ? entry.key.place : kind->place,
+                    component.label() + ": kind: expected the name of a kind, found " +
+                        (kind->is_text() ? "an empty text" : std::string(type_name(*kind))));
+    return false;
+  }
+  component.kind = catalog_.find(kind->text);
+  if (component.kind == nullptr) {
+    report_unknown_kind(component, *kind);
+    return false;
+  }
+  component.settings.kind = kind->text;
+  return true;
+}
+
+void ComponentReader::report_unknown_kind(const Declared& component, const Node& kind) {
+  const auto prefix = prefix_of(kind.text);
+  if (refused_plugins_.contains(prefix)) return;  // that is why, and it was said
+  const auto known = catalog_.kind_names();
+  const bool offered = std::any_of(known.begin(), known.end(),
+                                   [&](const std::string& name) { return prefix_of(name) == prefix; });
+  auto text = component.label() + ": unknown kind " + in_quotes(kind.text);
+  const bool listed = std::any_of(plugins_.begin(), plugins_.end(),
+                                  [&](const auto& plugin) { return plugin.name == prefix; });
+  if (!offered && !listed && is_valid_name(prefix) && prefix != kind.text) {
+    const auto near = nearest_name(kind.text, known);
+    text += near ? "; did you mean " + in_quotes(*near) + "? If the plugin " : "; if the plugin ";
+    text += in_quotes(prefix) + " offers it, add it: plugins: [" + prefix + "]";
+  } else {
+    text += name_hint(kind.text, known);
+  }
+  problems_.error(kind.place, text);
+}
+
+void ComponentReader::read_entries(const Entry& entry, Declared& component) {
+  check_duplicates(entry.value, component.label(), problems_);
+  std::set<std::string_view> seen;
+  for (const auto& item : entry.value.entries) {
+    if (item.key.broken || !seen.insert(item.key.text).second) continue;
+    const auto* option = find_option(*component.kind, item.key.text);
+    const auto* common = common_key(*component.kind, item.key.text);
+    if (option == nullptr && common == nullptr) {
+      const bool merges = item.key.text == "<<";
+      problems_.error(
+          item.key.place,
+          component.label() + ": unknown option " + in_quotes(item.key.text) +
+              (merges ? "; YAML's merge key is not understood; write the options out, or use a template"
+                      : name_hint(item.key.text, allowed_keys(*component.kind))));
+    } else if (item.value.is_null()) {
+      problems_.error(item.key.place, component.label() + ": " + in_quotes(item.key.text) +
+                                          " has no value; give one, or leave it out");
+    } else if (option != nullptr) {
+      read_option(item, *option, component);
+    } else if (common->name != "kind") {
+      read_common(item, *common, component);
+    }
+  }
+}
+
+void ComponentReader::read_option(const Entry& entry, const OptionInfo& info, Declared& component) {
+  auto setting =
+      read_setting(entry.value, info, component.label() + ": option " + in_quotes(info.name), problems_);
+  if (setting) component.settings.options[info.name] = std::move(*setting);
+}
+
+void ComponentReader::read_common(const Entry& entry, const KeyInfo& info, Declared& component) {
+  const auto setting = read_setting(entry.value, info, component.label() + ": " + info.name, problems_);
+  if (!setting) return;
+  auto& settings = component.settings;
+  if (info.name == "instances") settings.instances = static_cast<unsigned>(setting->integer);
+  if (info.name == "blocking") settings.blocking = setting->integer != 0;
+  if (info.name == "in_flight") settings.in_flight = static_cast<std::uint32_t>(setting->integer);
+  if (info.name == "timeout") settings.timeout = Nanoseconds(setting->integer);
+  if (info.name == "loop") {
+    if (!is_valid_name(setting->text))
+      problems_.error(entry.value.place, component.label() + ": loop: " + in_quotes(setting->text) +
+                                             " is not a name; " + std::string(name_rule));
+    settings.loop = setting->text;
+    loop_places_[&component] = entry.value.place;
+  }
+}
+
+void ComponentReader::fill_defaults(const Entry& entry, Declared& component) {
+  for (const auto& info : component.kind->options) {
+    if (entry.value.find(info.name) != nullptr) continue;
+    if (info.required) {
+      problems_.error(component.place, component.label() + ": option " + in_quotes(info.name) +
+                                           " is required" + (info.help.empty() ? "" : ": " + info.help));
+      continue;
+    }
+    auto converted = convert_default(info);
+    if (converted.value) {
+      if (info.type == BP_PATH)
+        converted.value->text = path_in(component.place.source->folder(), converted.value->text);
+      component.settings.options[info.name] = std::move(*converted.value);
+    } else if (!converted.error.empty()) {
+      problems_.error(component.place, component.label() + ": the plugin's own default of option " +
+                                           in_quotes(info.name) +
+                                           " is wrong (tell its author): " + converted.error);
+    }
+  }
+}
+
+void ComponentReader::check_blocking(const Entry& entry, Declared& component) {
+  auto& settings = component.settings;
+  if (!component.has(BP_BLOCKING)) return;
+  const auto* said =
+      common_key(*component.kind, "blocking") != nullptr ? entry.value.find("blocking") : nullptr;
+  if (said != nullptr && said->is_text() && parse_boolean(said->text).value == false)
+    problems_.error(said->place,
+                    component.label() + ": blocking: this kind blocks, which the manifest cannot change");
+  settings.blocking = true;
+}
+
+// A kind that can be a service or a connection is one of them: it has either "bind" or "connect".
+void ComponentReader::check_ends(const Entry& entry, const Declared& component) {
+  const bool chooses = component.has(BP_SERVICE) && component.has(BP_CONNECTION) &&
+                       find_option(*component.kind, "bind") != nullptr &&
+                       find_option(*component.kind, "connect") != nullptr;
+  if (!chooses) return;
+  const bool binds = entry.value.find("bind") != nullptr;
+  const bool connects = entry.value.find("connect") != nullptr;
+  if (binds && connects)
+    problems_.error(component.place, component.label() +
+                                         ": \"bind\" and \"connect\" are both given; it either listens or "
+                                         "connects");
+  if (!binds && !connects)
+    problems_.error(component.place,
+                    component.label() +
+                        ": give \"bind: ENDPOINT\" to listen, or \"connect: ENDPOINT\" to connect to a peer");
+}
+
+// A service that other machines can reach is protected, or says `insecure: true` where its kind has that.
+void ComponentReader::check_exposure(const Entry& entry, const Declared& component) {
+  const auto& options = component.settings.options;
+  const auto bind = options.find("bind");
+  if (!component.has(BP_SERVICE) || bind == options.end() || !bind->second.given || is_protected(options))
+    return;
+  auto endpoints = bind->second.list;
+  if (bind->second.type == BP_ENDPOINT) endpoints.push_back(bind->second.text);
+  const auto open = std::find_if(endpoints.begin(), endpoints.end(), reachable_from_outside);
+  if (open == endpoints.end()) return;
+  const auto& place = entry.value.find("bind")->place;
+  const auto text =
+      component.label() + ": other machines can reach " + in_quotes(*open) + " and nothing protects it";
+  const auto insecure = options.find("insecure");
+  if (insecure != options.end() && insecure->second.integer == 0) {
+    problems_.error(place, text + "; set up CURVE or an allow-list, bind 127.0.0.1, or say insecure: true");
+  } else {
+    problems_.warning(place, text);
+  }
+}
+
+void ComponentReader::check_loops() {
+  std::map<std::string, std::vector<const Declared*>> loops;
+  for (const auto& component : declared_)
+    if (!component.settings.loop.empty()) loops[component.settings.loop].push_back(&component);
+  std::vector<std::string> shared;
+  for (const auto& [name, users] : loops)
+    if (users.size() > 1) shared.push_back(name);
+  for (const auto& [name, users] : loops) {
+    const auto blocking =
+        std::find_if(users.begin(), users.end(), [](const auto* user) { return user->settings.blocking; });
+    if (users.size() == 1) {
+      const auto near = nearest_name(name, shared);
+      if (near)
+        problems_.warning(loop_places_.at(users.front()),
+                          users.front()->label() + ": nobody else is on the loop " + in_quotes(name) +
+                              "; did you mean " + in_quotes(*near) + "?");
+      if (blocking != users.end() && users.front()->settings.instances > 1)
+        problems_.error(loop_places_.at(users.front()),
+                        users.front()->label() +
+                            ": its instances may wait and would delay each other on the loop " +
+                            in_quotes(name) + "; leave \"loop\" out, and each gets its own");
+    } else if (blocking != users.end()) {
+      for (const auto* user : users)
+        if (user->settings.blocking)
+          problems_.error(loop_places_.at(user),
+                          user->label() + ": it may wait, and would delay the others on the loop " +
+                              in_quotes(name) + "; leave \"loop\" out, and it gets its own");
+    }
+  }
+}
+
+void ComponentReader::check_limits(const Source& main) {
+  if (declared_.empty() && !problems_.any_errors())
+    problems_.error({&main, 1, 1}, "no components; a manifest needs at least one, under \"components\"");
+  std::size_t instances = 0;
+  for (const auto& component : declared_) {
+    instances += component.settings.instances;
+    if (instances <= instance_limit) continue;
+    problems_.error(component.place, component.label() + ": with it there are more than " +
+                                         std::to_string(instance_limit) + " instances in all");
+    return;
+  }
+}
+
+const ComponentReader::Declared* ComponentReader::find(std::string_view name, const Source& source) const {
+  for (const auto* scope = &source; scope != nullptr; scope = scope->includer) {
+    const auto found = by_name_.find(scope->prefix + std::string(name));
+    if (found != by_name_.end()) return found->second;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> ComponentReader::names_seen_from(const Source& source) const {
+  std::vector<std::string> names;
+  for (const auto& component : declared_) {
+    const auto& name = component.settings.name;
+    names.push_back(name.starts_with(source.prefix) ? name.substr(source.prefix.size()) : name);
+  }
+  return names;
+}
+
+std::vector<ComponentSettings> ComponentReader::take() {
+  std::vector<ComponentSettings> settings;
+  for (auto& component : declared_) settings.push_back(std::move(component.settings));
+  return settings;
+}
+
+}  // namespace backplane::host
