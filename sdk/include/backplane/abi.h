@@ -295,7 +295,7 @@ struct bp_host {
   void (*resume)(const bp_host* host);
 
   /* Runs `run(data)` on the component's loop. Returns 0, or -1 when the component has stopped: then it is
-   * not called. [any] */
+   * not called. What was accepted runs before `stop`. [any] */
   int32_t (*post)(const bp_host* host, bp_callback run, void* data);
   /* Watches a ZeroMQ socket (level-triggered: called again while events last). Returns a watch, or 0 with
    * errno. The socket is used on this loop only. [loop] */
@@ -332,6 +332,9 @@ struct bp_host {
   void (*failed)(const bp_host* host, const bp_error* error);
   /* A table of functions by name and revision ("store/1"), or NULL. [any] */
   const void* (*extension)(const bp_host* host, const char* name);
+  /* The correlation of the request that this component sent last (send or call), for `cancel` and `grant`
+   * before an outcome has come; 0: it was not accepted. May be NULL. [loop, right after send or call] */
+  uint64_t (*last_request)(const bp_host* host);
 };
 
 #ifdef __cplusplus

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -61,8 +62,7 @@ inline void fill(bp_error& error, std::string_view type, std::string_view messag
   copy_text(error.traceback, sizeof error.traceback, traceback);
 }
 
-inline std::string type_name(const std::exception& failure) {
-  const char* mangled = typeid(failure).name();
+inline std::string demangled(const char* mangled) {
 #if __has_include(<cxxabi.h>)
   int status = 0;
   std::unique_ptr<char, void (*)(void*)> plain(abi::__cxa_demangle(mangled, nullptr, nullptr, &status),
@@ -71,6 +71,8 @@ inline std::string type_name(const std::exception& failure) {
 #endif
   return mangled;
 }
+
+inline std::string type_name(const std::exception& failure) { return demangled(typeid(failure).name()); }
 
 // Describes the exception in flight. REQUIRES: called in a catch block.
 inline void describe_current(bp_error& error) noexcept {
@@ -94,12 +96,18 @@ inline void describe_current(bp_error& error) noexcept {
 // What `Host::send` says of a message; it is accounted for in every case.
 enum class Sent {
   yes = BP_SENT,
-  pause = BP_PAUSED,        // accepted; bring no more until on_resume
-  rejected = BP_REJECTED,   // overflow: reject
+  pause = BP_PAUSED,       // accepted; bring no more until on_resume
+  rejected = BP_REJECTED,  // overflow: reject
   no_route = BP_NO_ROUTE,
 };
 
-enum class Severity { trace = BP_TRACE, debug = BP_DEBUG, info = BP_INFO, warning = BP_WARNING, failure = BP_FAILURE };
+enum class Severity {
+  trace = BP_TRACE,
+  debug = BP_DEBUG,
+  info = BP_INFO,
+  warning = BP_WARNING,
+  failure = BP_FAILURE
+};
 
 // A number that the component adds to on its loop and the host shows. Copyable handle.
 class Counter {
@@ -243,6 +251,11 @@ class Host {
   void grant(std::uint64_t correlation, std::uint32_t items) const {
     host_->grant(host_, correlation, items);
   }
+  // The correlation of the request just sent, or 0: not accepted, or the host does not tell.
+  std::uint64_t last_request() const {
+    const bool known = host_->size >= offsetof(bp_host, last_request) + sizeof(host_->last_request);
+    return known && host_->last_request != nullptr ? host_->last_request(host_) : 0;
+  }
   void resume() const { host_->resume(host_); }
 
   // Runs `run` on the component's loop. False when the component has stopped: then it never runs.
@@ -311,8 +324,9 @@ class Host {
       bp_error error{};
       detail::describe_current(error);
       char line[1200];
-      const int length = std::snprintf(line, sizeof line, "%.*s failed: %s: %s", static_cast<int>(where.size()),
-                                       where.data(), error.type, error.message);
+      const int length =
+          std::snprintf(line, sizeof line, "%.*s failed: %s: %s", static_cast<int>(where.size()),
+                        where.data(), error.type, error.message);
       host->log(host, BP_FAILURE, {line, std::min(sizeof line - 1, static_cast<std::size_t>(length))});
     }
   }
@@ -333,7 +347,8 @@ class Host {
     const auto state = static_cast<Watch::State*>(data)->shared_from_this();
     guarded(state->host, "a watch", [&] { state->run(events); });
   }
-  Timer timer(std::chrono::nanoseconds delay, std::chrono::nanoseconds period, std::function<void()> run) const {
+  Timer timer(std::chrono::nanoseconds delay, std::chrono::nanoseconds period,
+              std::function<void()> run) const {
     Timer made;
     made.state_ = std::make_shared<Timer::State>();
     made.state_->host = host_;

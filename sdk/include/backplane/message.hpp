@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <initializer_list>
+#include <memory>
 #include <new>
 #include <string>
 #include <string_view>
@@ -38,8 +40,10 @@ class Message {
   Message() = default;
   // Adopts `message`, which `host` made.
   Message(const bp_host* host, bp_message* message) : host_(host), message_(message) {}
-  Message(Message&& other) noexcept
-      : host_(other.host_), message_(std::exchange(other.message_, nullptr)) {}
+  // Adopts `message`; when an exception destroys this very object, the message is put into `*rescued`.
+  Message(const bp_host* host, bp_message* message, bp_message** rescued)
+      : host_(host), message_(message), rescued_(rescued) {}
+  Message(Message&& other) noexcept : host_(other.host_), message_(std::exchange(other.message_, nullptr)) {}
   Message& operator=(Message&& other) noexcept {
     if (this != &other) {
       reset();
@@ -50,7 +54,13 @@ class Message {
   }
   Message(const Message&) = delete;
   Message& operator=(const Message&) = delete;
-  ~Message() { reset(); }
+  ~Message() {
+    if (rescued_ != nullptr && message_ != nullptr && std::uncaught_exceptions() > 0) {
+      *rescued_ = release();
+    } else {
+      reset();
+    }
+  }
 
   explicit operator bool() const { return message_ != nullptr; }
 
@@ -65,6 +75,20 @@ class Message {
   Message& append(std::string_view bytes) {
     zmq_msg_t* slot = add_empty();
     assign_frame(*slot, bytes);
+    return *this;
+  }
+  // Adds a frame that takes `bytes` over: large ones are not copied. Throws std::bad_alloc.
+  Message& append_moved(std::string bytes) {
+    constexpr std::size_t worth_keeping = 1024;
+    if (bytes.size() < worth_keeping) return append(bytes);
+    auto kept = std::make_unique<std::string>(std::move(bytes));
+    const auto release = [](void*, void* hint) { delete static_cast<std::string*>(hint); };
+    zmq_msg_t fresh;
+    if (zmq_msg_init_data(&fresh, kept->data(), kept->size(), release, kept.get()) != 0)
+      throw std::bad_alloc();
+    kept.release();
+    append(&fresh);
+    zmq_msg_close(&fresh);
     return *this;
   }
   // Adds a frame by moving `frame` into the message; it is left empty, still initialised.
@@ -139,6 +163,7 @@ class Message {
 
   const bp_host* host_ = nullptr;
   bp_message* message_ = nullptr;
+  bp_message** rescued_ = nullptr;  // stays with this object: it points into the caller's frame
 };
 
 }  // namespace backplane

@@ -21,6 +21,7 @@
 #pragma once
 
 #include <backplane/abi.h>
+#include <backplane/function_server.hpp>
 #include <backplane/functions.hpp>
 #include <backplane/host.hpp>
 #include <backplane/message.hpp>
@@ -50,29 +51,49 @@ enum class Taken {
 namespace detail {
 
 template <typename T>
-concept HasOptions = requires { std::size(T::options); };
+concept HasOptions = requires {
+  std::size(T::options);
+};
 template <typename T>
-concept HasProperties = requires { T::properties; };
+concept HasProperties = requires {
+  T::properties;
+};
 template <typename T>
-concept Starts = requires(T& self) { self.start(); };
+concept Starts = requires(T& self) {
+  self.start();
+};
 template <typename T>
-concept TakesMessages = requires(T& self, Message message) { self.on_message(std::move(message)); };
+concept TakesMessages = requires(T& self, Message message) {
+  self.on_message(std::move(message));
+};
 template <typename T>
 concept MayBeBusy = requires(T& self, Message& message) {
   { self.on_message(message) } -> std::same_as<Taken>;
 };
 template <typename T>
-concept TakesReplies = requires(T& self, Message message) { self.on_reply(std::move(message)); };
+concept TakesReplies = requires(T& self, Message message) {
+  self.on_reply(std::move(message));
+};
 template <typename T>
-concept Resumes = requires(T& self) { self.on_resume(); };
+concept Resumes = requires(T& self) {
+  self.on_resume();
+};
 template <typename T>
-concept Drains = requires(T& self) { self.drain(); };
+concept Drains = requires(T& self) {
+  self.drain();
+};
 template <typename T>
-concept Stops = requires(T& self) { self.stop(); };
+concept Stops = requires(T& self) {
+  self.stop();
+};
 template <typename T>
-concept Publishes = requires(T& self, Functions& functions) { self.publish(functions); };
+concept Publishes = requires(T& self, Functions& functions) {
+  self.publish(functions);
+};
 template <typename T>
-concept PublishesStatically = requires(Functions& functions) { T::publish(functions); };
+concept PublishesStatically = requires(Functions& functions) {
+  T::publish(functions);
+};
 
 struct NoFunctions {};
 
@@ -213,7 +234,8 @@ class Component {
       message.release();
       return answer;
     }
-    component.host_.log(Severity::failure, std::string("on_message failed: ") + error->type + ": " + error->message);
+    component.host_.log(Severity::failure,
+                        std::string("on_message failed: ") + error->type + ": " + error->message);
     return BP_TAKEN;
   }
 
@@ -284,18 +306,18 @@ struct KindTable {
 #endif
 
 // Ends a plugin file: its name, its version, the classes it offers as kinds.
-#define BACKPLANE_PLUGIN(plugin_name, plugin_version, ...)                                                   \
-  extern "C" __attribute__((visibility("default"))) const bp_plugin backplane_plugin;                       \
-  const bp_plugin backplane_plugin = {                                                                       \
-      sizeof(bp_plugin),                                                                                     \
-      BP_ABI_MAJOR,                                                                                          \
-      BP_ABI_MINOR,                                                                                          \
-      ZMQ_VERSION_MAJOR,                                                                                     \
-      ZMQ_VERSION_MINOR,                                                                                     \
-      ZMQ_VERSION_PATCH,                                                                                     \
-      plugin_name,                                                                                           \
-      plugin_version,                                                                                        \
-      BACKPLANE_COMPILER,                                                                                    \
-      ::backplane::detail::KindTable<__VA_ARGS__>::list,                                                     \
-      ::backplane::detail::KindTable<__VA_ARGS__>::count,                                                    \
+#define BACKPLANE_PLUGIN(plugin_name, plugin_version, ...)                            \
+  extern "C" __attribute__((visibility("default"))) const bp_plugin backplane_plugin; \
+  const bp_plugin backplane_plugin = {                                                \
+      sizeof(bp_plugin),                                                              \
+      BP_ABI_MAJOR,                                                                   \
+      BP_ABI_MINOR,                                                                   \
+      ZMQ_VERSION_MAJOR,                                                              \
+      ZMQ_VERSION_MINOR,                                                              \
+      ZMQ_VERSION_PATCH,                                                              \
+      plugin_name,                                                                    \
+      plugin_version,                                                                 \
+      BACKPLANE_COMPILER,                                                             \
+      ::backplane::detail::KindTable<__VA_ARGS__>::list,                              \
+      ::backplane::detail::KindTable<__VA_ARGS__>::count,                             \
   };

@@ -170,12 +170,12 @@ class FakeHost {
   }
   // Stops the component; posts and timers run no more. Does nothing when it is not running.
   void stop() {
-    if (started_) {
-      started_ = false;
-      if (kind_.stop != nullptr) kind_.stop(self_);
+    {
+      const std::scoped_lock lock(mutex_);
+      stopped_ = true;
     }
-    const std::scoped_lock lock(mutex_);
-    stopped_ = true;
+    run_posts();
+    if (std::exchange(started_, false) && kind_.stop != nullptr) kind_.stop(self_);
   }
   // Destroys the component. stop() first.
   void destroy() {
@@ -184,7 +184,6 @@ class FakeHost {
     if (!watches_.empty()) misuse("the component left a watch behind");
     timers_.clear();
     due_.clear();
-    run_posts();
   }
 
   // ---- the loop ----
@@ -592,6 +591,9 @@ class FakeHost {
       const auto found = known.find(name);
       return found == known.end() ? nullptr : found->second;
     };
+    table_.last_request = [](const bp_host* host) {
+      return on_loop(host, "last_request").last_request_.load();
+    };
   }
 
   static std::int32_t option(const bp_host* host, const char* name, bp_value* value) {
@@ -654,11 +656,13 @@ class FakeHost {
     auto& envelope = item.message.envelope();
     envelope.id = ++last_id_;
     envelope.origin = component_number;
-    if ((envelope.flags & BP_REQUEST) != 0 && envelope.reply_to == 0) {
+    const bool asks = (envelope.flags & BP_REQUEST) != 0 && envelope.reply_to == 0;
+    if (asks) {
       envelope.correlation = envelope.id;
       envelope.reply_to = component_number;
     }
     const std::int32_t answer = send_answer_ ? send_answer_(item) : BP_SENT;
+    last_request_ = asks && (answer == BP_SENT || answer == BP_PAUSED) ? envelope.correlation : 0;
     if (answer == BP_PAUSED) paused_ = true;
     if (answer == BP_SENT || answer == BP_PAUSED) inbox.push_back(std::move(item));
     return answer;
@@ -769,6 +773,7 @@ class FakeHost {
   std::atomic<bool> stopped_ = false;
   std::atomic<std::int64_t> live_messages_ = 0;
   std::atomic<std::uint64_t> last_id_ = 0;
+  std::atomic<std::uint64_t> last_request_ = 0;
   std::deque<Post> posts_;
   std::function<std::int32_t(const FakeSent&)> send_answer_;
   std::optional<Error> failure_;
