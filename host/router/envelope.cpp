@@ -15,7 +15,7 @@ namespace {
 bool fits(std::size_t size) { return size <= std::numeric_limits<std::uint32_t>::max(); }
 
 template <typename Number>
-void put(std::string& out, Number value) {
+void put(std::string& out, const Number& value) {  // by reference: an array would decay
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
