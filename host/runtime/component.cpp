@@ -162,8 +162,10 @@ bool Component::begin_request(HostMessage* message) {
   envelope.reply_to = id_;
   if (envelope.deadline == 0 && settings_.timeout.count() > 0) envelope.deadline = loop_.now() + settings_.timeout.count();
   envelope.correlation = loop_.requests().add(id_, envelope.cookie, envelope.deadline);
+  last_request_ = envelope.correlation;
   ++in_flight_;
   if (in_flight_ > settings_.in_flight) {
+    last_request_ = 0;
     discard(message, "Overloaded", "more than " + std::to_string(settings_.in_flight) + " requests are in flight");
     return false;
   }

@@ -75,6 +75,8 @@ class Component {
   // Sends to a published function, "component.function" or a name that one component alone publishes.
   std::int32_t call(std::string_view target, HostMessage* message);
   void reply(const bp_envelope& request, HostMessage* answer);
+  // The correlation of the last request; 0: it was not accepted.
+  std::uint64_t last_request() const { return last_request_; }
   void cancel(std::uint64_t correlation);
   void grant(std::uint64_t correlation, std::uint32_t items);
 
@@ -180,6 +182,7 @@ class Component {
   };
   std::unordered_map<std::string, Direct> direct_;
   std::uint32_t in_flight_ = 0;
+  std::uint64_t last_request_ = 0;
   bool in_flight_full_ = false;
   unsigned blocked_ = 0;
   std::atomic<bool> paused_{false};

@@ -164,6 +164,11 @@ void failed(const bp_host* host, const bp_error* error) {
   of(host).shared().on_failed(of(host), text);
 }
 
+std::uint64_t last_request(const bp_host* host) {
+  assert(of(host).loop().on_thread());
+  return of(host).last_request();
+}
+
 const void* extension(const bp_host*, const char*) { return nullptr; }
 
 }  // namespace
@@ -207,6 +212,7 @@ void Component::fill_table() {
   table_.finished = finished;
   table_.failed = failed;
   table_.extension = extension;
+  table_.last_request = host::last_request;
 }
 
 bool Component::option(const char* name, bp_value& value) const {

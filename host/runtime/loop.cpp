@@ -82,7 +82,7 @@ Loop::Loop(Shared& shared, std::uint32_t number, std::string name)
 }
 
 Loop::~Loop() {
-  if (thread_.joinable()) thread_.detach();  // only after stop_thread said it did not end
+  stop_thread(std::chrono::hours(24));  // for one whose callback did not return in time: wait for it
   ::close(epoll_);
   ::close(wake_);
 }

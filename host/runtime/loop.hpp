@@ -69,8 +69,8 @@ class Loop {
 
   // Starts the thread and attaches to the router. Host thread. Throws std::runtime_error.
   void start_thread();
-  // Ends the thread once its components are destroyed. Host thread. False: it did not end within `limit`;
-  // it is left alone and the process must end without waiting for it.
+  // Ends the thread once its components are destroyed. Host thread. False: a callback did not return within
+  // `limit`; the destructor would wait for it.
   bool stop_thread(std::chrono::nanoseconds limit);
 
   // Runs `task` on this loop. Any thread but this one.

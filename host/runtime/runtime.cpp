@@ -71,6 +71,7 @@ Runtime::Runtime(const Manifest& manifest, const KindCatalog& catalog, Log& log)
 
 Runtime::~Runtime() {
   if (!stopped_) stop([] { return true; });
+  for (const auto& loop : loops_) loop->stop_thread(24h);
   loops_.clear();
   components_.clear();
   router_.reset();

@@ -35,7 +35,8 @@ class Runtime {
  public:
   // `manifest`, `catalog` and `log` outlive the runtime. Its kinds must have tables (be loaded here).
   Runtime(const Manifest& manifest, const KindCatalog& catalog, Log& log);
-  // Stops without draining if stop() was not called. REQUIRES: no component is stuck.
+  // Stops without draining if stop() was not called. Waits for callbacks that do not return: a program with
+  // a stuck component ends by _exit instead.
   ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;

@@ -128,6 +128,7 @@ class Component {
   static std::int32_t on_message(void* self, bp_message* raw, bp_error* error) noexcept {
     auto& component = of(self);
     Message message(component.host_.abi(), raw);
+    bp_message* rescued = nullptr;  // from a handler that threw with the message still in its hands
     try {
       if constexpr (serves_functions) {
         if (!message.function().empty() || !(TakesMessages<T> || MayBeBusy<T>)) {
@@ -142,13 +143,13 @@ class Component {
           return BP_BUSY;
         }
       } else if constexpr (TakesMessages<T>) {
-        component.object_->on_message(std::move(message));
+        component.object_->on_message(Message(component.host_.abi(), message.release(), &rescued));
       }
       return BP_TAKEN;
     } catch (const Malformed&) {
-      return refuse(component, message, error, BP_MALFORMED);
+      return refuse(component, message, rescued, error, BP_MALFORMED);
     } catch (...) {
-      return refuse(component, message, error, BP_FAILED);
+      return refuse(component, message, rescued, error, BP_FAILED);
     }
   }
 
@@ -228,12 +229,10 @@ class Component {
   }
 
   // A message that the component still had goes back to the host, which counts it and answers its asker.
-  static std::int32_t refuse(Component& component, Message& message, bp_error* error, std::int32_t answer) {
+  static std::int32_t refuse(Component& component, Message& message, const bp_message* rescued, bp_error* error,
+                             std::int32_t answer) {
     describe_current(*error);
-    if (message) {
-      message.release();
-      return answer;
-    }
+    if (message.release() != nullptr || rescued != nullptr) return answer;
     component.host_.log(Severity::failure,
                         std::string("on_message failed: ") + error->type + ": " + error->message);
     return BP_TAKEN;
