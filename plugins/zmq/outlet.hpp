@@ -1,0 +1,80 @@
+// The way out of a component: a socket that says no when it is full, and when it has room again.
+#pragma once
+
+#include <backplane/plugin.hpp>
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "socket.hpp"
+
+namespace backplane::zmq {
+
+// Belongs to the component's loop.
+class Outlet {
+ public:
+  Outlet(Host host, int type) : host_(host), type_(type), plan_(host) {}
+
+  // Opens the socket. `readable` is called while it has something to read. Throws Error.
+  void start(std::function<void()> readable = {}, const std::function<void(void*)>& prepare = {}) {
+    readable_ = std::move(readable);
+    socket_.emplace(host_, type_, plan_, prepare);
+    // Watched even when it only sends: libzmq needs a call now and then to let go of peers that have left.
+    watch_ = host_.watch_socket(socket_->get(), BP_READABLE, [this](std::uint32_t events) { ready(events); });
+  }
+  void stop() {
+    watch_.end();
+    socket_.reset();
+  }
+  // Forgets what the socket has sent and may yet receive, and begins anew. REQUIRES: it connects.
+  void reopen(const std::function<void(void*)>& prepare = {}) {
+    stop();
+    start(std::move(readable_), prepare);
+    watch_.events(wanted());
+  }
+
+  // Sends the message whole, or says busy; then the host is told when there is room. Throws Error.
+  Taken send(std::span<Frame> prefix, Message& message) {
+    if (send_message(socket_->get(), prefix, message)) return Taken::yes;
+    if (!std::exchange(waiting_, true)) watch_.events(wanted());
+    return Taken::busy;
+  }
+  Taken send(Message& message) { return send({}, message); }
+
+  bool open() const { return socket_.has_value(); }
+  void* socket() const { return socket_->get(); }
+  const SocketPlan& plan() const { return plan_; }
+  // Calls `readable` no more.
+  void stop_reading() {
+    reading_ = 0;
+    watch_.events(wanted());
+  }
+
+ private:
+  std::uint32_t wanted() const { return waiting_ ? reading_ | BP_WRITABLE : reading_; }
+
+  void ready(std::uint32_t events) {
+    if ((events & BP_WRITABLE) != 0 && waiting_) {
+      waiting_ = false;
+      watch_.events(wanted());
+      host_.resume();
+    }
+    if ((events & BP_READABLE) != 0 && readable_) {
+      const auto readable = readable_;  // it may reopen the socket
+      readable();
+    }
+  }
+
+  Host host_;
+  int type_;
+  SocketPlan plan_;
+  std::function<void()> readable_;
+  std::uint32_t reading_ = BP_READABLE;
+  bool waiting_ = false;
+  std::optional<Socket> socket_;
+  Watch watch_;
+};
+
+}  // namespace backplane::zmq
