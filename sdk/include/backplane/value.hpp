@@ -7,6 +7,7 @@
 #include <backplane/host.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -393,6 +394,13 @@ class ValueBuilder : public msgpack::null_visitor {
   std::string reason_;
 };
 
+// msgpack's packer would write 1.0 as the integer 1; an echo must keep the type.
+inline void append_real(double real, std::string& out) {
+  const auto bits = std::bit_cast<std::uint64_t>(real);
+  out += '\xcb';
+  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(bits >> shift & 0xff);
+}
+
 // Where msgpack's packer writes.
 struct PackTarget {
   std::string& out;
@@ -480,7 +488,7 @@ inline void encode(const Value& value, std::string& out, std::size_t depth = enc
       }
       break;
     case ValueKind::real:
-      packer.pack_double(*value.get_if<double>());
+      detail::append_real(*value.get_if<double>(), out);
       break;
     case ValueKind::string:
       packer.pack_str(length(value.get_if<std::string>()->size()));
