@@ -1,6 +1,8 @@
 #include "cache.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 namespace backplane::basic {
 
@@ -15,12 +17,29 @@ void set_option(void* socket, int option, std::int64_t value) {
   }
 }
 
+constexpr double kLongestTtlSeconds = 3600.0 * 24 * 36500;
+
 // Milliseconds written in digits; -1: not that.
 std::int64_t milliseconds_of(std::string_view text) {
   std::int64_t value = -1;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  constexpr std::int64_t most = std::int64_t{1000} * 3600 * 24 * 36500;
+  constexpr auto most = static_cast<std::int64_t>(kLongestTtlSeconds * 1000);
   return read.ec == std::errc() && read.ptr == text.data() + text.size() && value <= most ? value : -1;
+}
+
+std::string_view content_of(const Value& value, const char* parameter) {
+  if (const auto* content = value.get_if<std::string>()) return *content;
+  if (const auto* bytes = value.get_if<Bytes>()) return bytes->content;
+  throw Error("InvalidCallArguments",
+              std::string(parameter) + " must be text or bytes, got " + describe(value));
+}
+
+// True when only programs of this machine can reach `endpoint`.
+bool is_local(std::string_view endpoint) {
+  constexpr std::string_view prefixes[] = {"ipc://",           "inproc://",    "tcp://127.",
+                                           "tcp://localhost:", "tcp://[::1]:", "tcp://lo:"};
+  return std::any_of(std::begin(prefixes), std::end(prefixes),
+                     [&](std::string_view prefix) { return endpoint.starts_with(prefix); });
 }
 
 constexpr int kRequestsPerTurn = 256;
@@ -33,6 +52,31 @@ Cache::Cache(Host host)
               .max_bytes = host.option("max_bytes"),
               .evict = host.option("full") == "evict"}),
       ttl_(std::chrono::nanoseconds(host.option("ttl")).count()) {}
+
+void Cache::publish(Functions& functions) {
+  functions.add("get", &Cache::get, "The value of a key, nil when there is none.", {"key"});
+  functions.add("set", &Cache::set, "Keeps a value, for ttl seconds when given; false: it does not fit.",
+                {"key", "value", "ttl"});
+  functions.add("delete", &Cache::remove, "Forgets a key; false: there was none.", {"key"});
+  functions.add("size", &Cache::count, "The number of keys held.");
+}
+
+std::optional<Bytes> Cache::get(const Value& key) {
+  const auto value = store_.get(content_of(key, "key"), host_.now());
+  if (!value) return std::nullopt;
+  return Bytes{std::string(*value)};
+}
+
+bool Cache::set(const Value& key, const Value& value, std::optional<double> ttl) {
+  if (ttl && !(*ttl >= 0 && *ttl <= kLongestTtlSeconds))
+    throw Error("InvalidCallArguments", "ttl must be a number of seconds, 0 for good");
+  const auto nanoseconds = ttl ? static_cast<std::int64_t>(*ttl * 1e9) : ttl_;
+  return store(content_of(key, "key"), content_of(value, "value"), nanoseconds);
+}
+
+bool Cache::remove(const Value& key) { return store_.remove(content_of(key, "key"), host_.now()); }
+
+std::int64_t Cache::count() { return static_cast<std::int64_t>(store_.expire(host_.now())); }
 
 void Cache::start() {
   requests_ = host_.counter("requests", "requests of peers");
@@ -50,6 +94,12 @@ void Cache::start() {
 }
 
 void Cache::bind(const std::string& endpoint) {
+  if (!is_local(endpoint)) {
+    if (!host_.option("insecure"))
+      throw Error("Insecure", "other machines could read and write this cache at " + endpoint +
+                                  ": bind 127.0.0.1, or say \"insecure: true\"");
+    host_.warn(endpoint + " can be reached from other machines and nothing protects it (insecure: true)");
+  }
   socket_.reset(zmq_socket(host_.zmq_context(), ZMQ_ROUTER));
   if (!socket_) throw Error("SocketError", zmq_strerror(zmq_errno()));
   set_option(socket_.get(), ZMQ_LINGER, 0);

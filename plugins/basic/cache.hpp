@@ -6,6 +6,7 @@
 #include <backplane/plugin.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace backplane::basic {
@@ -26,6 +27,7 @@ class Cache {
   static constexpr Option options[] = {
       {"bind", endpoint, optional,
        "endpoint for REQ and DEALER peers; without it only functions are offered"},
+      {"insecure", boolean, "false", "allow an endpoint that other machines can reach"},
       {"max_entries", integer.between(1, 1e9), "100000", "keys it holds at most"},
       {"max_bytes", size.between(1, 1e12), "64MiB", "bytes of all keys and values"},
       {"max_message", size.between(1, 1 << 30), "16MiB", "a peer that sends a longer frame is disconnected"},
@@ -37,6 +39,13 @@ class Cache {
   explicit Cache(Host host);
   void start();
   void stop();
+  static void publish(Functions& functions);
+
+  // Keys and values are texts or bytes.
+  std::optional<Bytes> get(const Value& key);
+  bool set(const Value& key, const Value& value, std::optional<double> ttl);
+  bool remove(const Value& key);
+  std::int64_t count();
 
  private:
   struct CloseSocket {

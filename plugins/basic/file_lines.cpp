@@ -40,7 +40,15 @@ void FileLines::start() {
     position_ = std::max<off_t>(0, ::lseek(file_.number(), 0, SEEK_END));
     bytes_read_.set(position_);
   }
-  begin_reading();
+  if (watched_) {
+    try {
+      wait_for_input();
+      return;
+    } catch (const Error&) {
+      watched_ = false;  // a device that cannot be watched, such as /dev/null: it never makes a reader wait
+    }
+  }
+  continue_soon();
 }
 
 void FileLines::open_path() {
@@ -65,11 +73,9 @@ void FileLines::open_path() {
   bytes_total_.set(S_ISREG(status.st_mode) ? status.st_size : 0);
 }
 
-void FileLines::begin_reading() {
-  if (!watched_) {
-    continue_soon();
-    return;
-  }
+// From now on something calls when there is input.
+void FileLines::wait_for_input() {
+  if (watch_.active()) return;
   watch_ = host_.watch_descriptor(file_.number(), BP_READABLE, [this](std::uint32_t) {
     switch (read_more()) {
       case Input::data:
@@ -91,7 +97,7 @@ void FileLines::turn() {
     if (const auto line = cutter_.next()) {
       deliver(*line);
       if (paused_) {
-        if (watched_) watch_.events(0);
+        watch_.end();
         return;
       }
       --budget;
@@ -100,7 +106,7 @@ void FileLines::turn() {
     split_.set(static_cast<std::int64_t>(cutter_.split()));
     refused_.set(static_cast<std::int64_t>(cutter_.refused()));
     if (watched_) {
-      watch_.events(BP_READABLE);
+      wait_for_input();
       return;
     }
     budget -= kLinesPerTurn / 8;  // a read costs about as much as that many lines
@@ -109,7 +115,7 @@ void FileLines::turn() {
       return;
     }
   }
-  if (watched_) watch_.events(0);
+  watch_.end();
   continue_soon();
 }
 

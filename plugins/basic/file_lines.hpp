@@ -45,7 +45,7 @@ class FileLines {
   enum class Input { data, end, nothing_now };
 
   void open_path();
-  void begin_reading();
+  void wait_for_input();
   void turn();
   void continue_soon();
   Input read_more();

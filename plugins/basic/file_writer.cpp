@@ -35,11 +35,6 @@ void FileWriter::start() {
   const auto status = file_.status();
   if (status.st_mode == 0) throw Error("FileError", "cannot write to \"" + path_ + "\": it is not open");
   watched_ = S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
-  if (watched_)
-    watch_ = host_.watch_descriptor(file_.number(), 0, [this](std::uint32_t) {
-      watch_.events(0);
-      flush();
-    });
 }
 
 Taken FileWriter::on_message(Message& message) {
@@ -77,7 +72,7 @@ void FileWriter::flush() {
     auto count = buffer_.size() - written_;
     if (watched_) {
       if (!writable_now()) {
-        watch_.events(BP_WRITABLE);
+        flush_when_writable();
         return;
       }
       count = std::min<std::size_t>(count, PIPE_BUF);  // as much as a writable pipe takes without waiting
@@ -85,7 +80,7 @@ void FileWriter::flush() {
     const auto done = ::write(file_.number(), buffer_.data() + written_, count);
     if (done < 0 && errno == EINTR) continue;
     if (done < 0 && errno == EAGAIN) {
-      if (watched_) watch_.events(BP_WRITABLE);
+      if (watched_) flush_when_writable();
       return;
     }
     if (done < 0) {
@@ -103,6 +98,14 @@ void FileWriter::flush() {
   held_ = 0;
   host_.holding(0);
   take_messages_again();
+}
+
+void FileWriter::flush_when_writable() {
+  if (watch_.active()) return;
+  watch_ = host_.watch_descriptor(file_.number(), BP_WRITABLE, [this](std::uint32_t) {
+    watch_.end();
+    flush();
+  });
 }
 
 bool FileWriter::writable_now() {

@@ -43,6 +43,7 @@ class FileWriter {
   void put(const Message& message);
   void flush();
   void flush_later();
+  void flush_when_writable();
   bool writable_now();
   void wrote(std::size_t count);
   void write_failed(int reason);

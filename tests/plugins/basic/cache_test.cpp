@@ -129,5 +129,61 @@ TEST_F(CacheSocket, ATakenAddressRefusesTheStartByName) {
   }
 }
 
+TEST(CacheAddress, OtherMachinesMayReachItOnlyWhenTold) {
+  FakeComponent<Cache> open_to_all({{"bind", "tcp://0.0.0.0:0"}});
+  EXPECT_THROW(open_to_all.start(), Error);
+  FakeComponent<Cache> told({{"bind", "tcp://0.0.0.0:0"}, {"insecure", "true"}});
+  told.start();
+  EXPECT_TRUE(told.logged("nothing protects it"));
+}
+
+class CacheFunctions : public testing::Test {
+ protected:
+  void SetUp() override {
+    cache_.stop_clock();
+    cache_.start();
+  }
+  FakeReply call(const char* function, const Array& arguments) {
+    cache_.deliver(cache_.request(function, {encode(Value(arguments))}, BP_MSGPACK));
+    cache_.run_ready();
+    return cache_.take_reply();
+  }
+  Value result(const char* function, const Array& arguments) {
+    const auto reply = call(function, arguments);
+    return reply.is_error() ? Value(reply.error_type) : decode(reply.message[0]);
+  }
+
+  FakeComponent<Cache> cache_;
+};
+
+TEST_F(CacheFunctions, KeepAndForgetValues) {
+  EXPECT_EQ(result("get", {"k"}), Value());
+  EXPECT_EQ(result("set", {"k", "value"}), Value(true));
+  EXPECT_EQ(result("get", {"k"}), Value(Bytes{"value"}));
+  EXPECT_EQ(result("get", {Bytes{"k"}}), Value(Bytes{"value"}));
+  EXPECT_EQ(result("size", {}), Value(1));
+  EXPECT_EQ(result("delete", {"k"}), Value(true));
+  EXPECT_EQ(result("delete", {"k"}), Value(false));
+  EXPECT_EQ(result("size", {}), Value(0));
+}
+
+TEST_F(CacheFunctions, AnEntryEndsAtTheTimeItsSetterSays) {
+  EXPECT_EQ(result("set", {"k", "v", 1.5}), Value(true));
+  EXPECT_EQ(result("set", {"for good", "v", 0}), Value(true));
+  cache_.advance(milliseconds(1499));
+  EXPECT_EQ(result("size", {}), Value(2));
+  cache_.advance(milliseconds(1));
+  EXPECT_EQ(result("get", {"k"}), Value());
+  EXPECT_EQ(result("get", {"for good"}), Value(Bytes{"v"}));
+}
+
+TEST_F(CacheFunctions, TakeTextAndBytesOnly) {
+  EXPECT_EQ(result("set", {1, "v"}), Value("InvalidCallArguments"));
+  EXPECT_EQ(result("set", {"k", Array{}}), Value("InvalidCallArguments"));
+  EXPECT_EQ(result("set", {"k", "v", -1}), Value("InvalidCallArguments"));
+  EXPECT_EQ(result("get", {nullptr}), Value("InvalidCallArguments"));
+  EXPECT_EQ(result("size", {}), Value(0));
+}
+
 }  // namespace
 }  // namespace backplane::basic

@@ -148,12 +148,12 @@ TEST_F(FileLinesTest, ReadsAPipeAsItIsWritten) {
   file.run_for(std::chrono::milliseconds(10));
   EXPECT_FALSE(file.finished());
 
-  const auto writer = Descriptor::open(pipe, O_WRONLY, "writing");
+  auto writer = Descriptor::open(pipe, O_WRONLY, "writing");
   ASSERT_EQ(::write(writer.number(), "one\ntw", 6), 6);
   ASSERT_TRUE(sends(file, 1));
   ASSERT_EQ(::write(writer.number(), "o", 1), 1);
   file.run_for(std::chrono::milliseconds(10));
-  const_cast<Descriptor&>(writer).close();
+  writer.close();
   ASSERT_TRUE(finishes(file));
   EXPECT_THAT(lines(file), ElementsAre("one", "two"));
 }
@@ -188,6 +188,13 @@ TEST_F(FileLinesTest, AFollowedPipeOutlivesItsWriters) {
     ASSERT_TRUE(sends(file, before + 1));
   }
   EXPECT_FALSE(file.finished());
+}
+
+TEST_F(FileLinesTest, TheEmptyDeviceHasNoLines) {
+  Component file({{"path", "/dev/null"}});
+  file.start();
+  ASSERT_TRUE(finishes(file));
+  EXPECT_THAT(lines(file), ElementsAre());
 }
 
 TEST_F(FileLinesTest, CountsLinesThatAreTooLong) {

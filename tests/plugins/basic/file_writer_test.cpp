@@ -89,7 +89,8 @@ TEST_F(FileWriterTest, AnAskerGetsAnEmptyAnswer) {
   writer.start();
   writer.deliver(writer.request("", {"one"}));
   ASSERT_EQ(writer.replies().size(), 1u);
-  EXPECT_FALSE(writer.replies()[0].is_error());
+  EXPECT_FALSE(writer.replies()[0].is_error())
+      << writer.replies()[0].error_type << ": " << writer.replies()[0].error_message;
 }
 
 TEST_F(FileWriterTest, AReaderThatDoesNotReadHoldsMessagesBack) {
