@@ -3,9 +3,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,7 +164,7 @@ class Child {
       : process_(process),
         report_(std::move(report)),
         errors_(std::move(errors)),
-        end_(::pidfd_open(process, 0)) {}
+        end_(static_cast<int>(::syscall(SYS_pidfd_open, process, 0))) {}
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   ~Child() { reap(); }

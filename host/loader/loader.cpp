@@ -54,7 +54,7 @@ std::string hint(const std::string& name, const std::vector<AvailablePlugin>& av
   constexpr std::size_t longest = 100;
   std::string all;
   const AvailablePlugin* nearest = nullptr;
-  auto best = std::max<std::size_t>(1, std::min(name.size(), longest) / 3) + 1;
+  auto best = name.size() / 3 + 2;
   for (const auto& plugin : available) {
     all += (all.empty() ? "" : ", ") + plugin.name;
     if (name.size() > longest || plugin.name.size() > longest) continue;
