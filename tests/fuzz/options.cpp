@@ -75,6 +75,5 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   admin_address_error(text);
   endpoint_error(text, true);
   reachable_from_outside(text);
-  must(quoted(text).find('\n') == std::string::npos, "quoted text has no line breaks");
   return 0;
 }
