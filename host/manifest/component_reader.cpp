@@ -76,6 +76,9 @@ void ComponentReader::open_plugin(const Node& item) {
     problems_.error(item.place, "plugins: the name of a plugin is empty");
     return;
   }
+  const bool is_path = item.text.find('/') != std::string::npos;
+  const auto identity = is_path ? path_in(item.place.source->folder(), item.text) : item.text;
+  if (!listed_plugins_.insert(identity).second) return;  // by another file
   plugins_.push_back({item.text, {item.place.source->file.string(), item.place.line, item.place.column}});
   if (item.text == always_open) return;
   if (const auto reason = catalog_.open(item.text, item.place.source->folder())) {
@@ -115,9 +118,7 @@ void ComponentReader::read_component(const Entry& entry, const LoadedFile& file)
     problems_.error(entry.key.place,
                     "component " + in_quotes(entry.key.text) + ": not a name; " + std::string(name_rule));
   if (const auto held = by_name_.find(name); held != by_name_.end()) {
-    if (held->second->place.source != file.source)  // a duplicate key of one map was reported as such
-      problems_.error(entry.key.place, "component " + in_quotes(name) + " is already declared at " +
-                                           to_text(held->second->place));
+    report_duplicate(entry, name, *held->second);
     return;
   }
   auto& component = declared_.emplace_back();
@@ -131,6 +132,17 @@ void ComponentReader::read_component(const Entry& entry, const LoadedFile& file)
   check_blocking(entry, component);
   check_ends(entry, component);
   check_exposure(entry, component);
+}
+
+// A key that stands twice in one map was reported as such.
+void ComponentReader::report_duplicate(const Entry& entry, const std::string& name, const Declared& held) {
+  const auto& source = *entry.key.place.source;
+  const auto& other = *held.place.source;
+  if (&source == &other) return;
+  const bool is_same_file = source.file == other.file;
+  problems_.error(entry.key.place,
+                  "component " + in_quotes(name) + " is already declared at " + to_text(held.place) +
+                      (is_same_file ? "; include that file once, or each time with another as: NAME" : ""));
 }
 
 bool ComponentReader::read_kind(const Entry& entry, Declared& component) {
@@ -186,6 +198,7 @@ void ComponentReader::report_unknown_kind(const Declared& component, const Node&
 
 void ComponentReader::read_entries(const Entry& entry, Declared& component) {
   check_duplicates(entry.value, component.label(), problems_);
+  misspelt_.clear();
   std::set<std::string_view> seen;
   for (const auto& item : entry.value.entries) {
     if (item.key.broken || !seen.insert(item.key.text).second) continue;
@@ -193,6 +206,8 @@ void ComponentReader::read_entries(const Entry& entry, Declared& component) {
     const auto* common = common_key(*component.kind, item.key.text);
     if (option == nullptr && common == nullptr) {
       const bool merges = item.key.text == "<<";
+      if (const auto near = nearest_name(item.key.text, allowed_keys(*component.kind)))
+        misspelt_.insert(*near);
       problems_.error(
           item.key.place,
           component.label() + ": unknown option " + in_quotes(item.key.text) +
@@ -235,6 +250,7 @@ void ComponentReader::read_common(const Entry& entry, const KeyInfo& info, Decla
 void ComponentReader::fill_defaults(const Entry& entry, Declared& component) {
   for (const auto& info : component.kind->options) {
     if (entry.value.find(info.name) != nullptr) continue;
+    if (misspelt_.contains(info.name)) continue;
     if (info.required) {
       problems_.error(component.place, component.label() + ": option " + in_quotes(info.name) +
                                            " is required" + (info.help.empty() ? "" : ": " + info.help));
@@ -270,8 +286,11 @@ void ComponentReader::check_ends(const Entry& entry, const Declared& component) 
                        find_option(*component.kind, "bind") != nullptr &&
                        find_option(*component.kind, "connect") != nullptr;
   if (!chooses) return;
-  const bool binds = entry.value.find("bind") != nullptr;
-  const bool connects = entry.value.find("connect") != nullptr;
+  const auto has = [&](const char* end) {
+    return entry.value.find(end) != nullptr || misspelt_.contains(end);
+  };
+  const bool binds = has("bind");
+  const bool connects = has("connect");
   if (binds && connects)
     problems_.error(component.place, component.label() +
                                          ": \"bind\" and \"connect\" are both given; it either listens or "

@@ -42,6 +42,7 @@ class ComponentReader {
   void open_plugin(const Node& item);
   void read_section(const LoadedFile& file);
   void read_component(const Entry& entry, const LoadedFile& file);
+  void report_duplicate(const Entry& entry, const std::string& name, const Declared& held);
   bool read_kind(const Entry& entry, Declared& component);
   void report_unknown_kind(const Declared& component, const Node& kind);
   void read_entries(const Entry& entry, Declared& component);
@@ -57,7 +58,10 @@ class ComponentReader {
   KindCatalog& catalog_;
   Problems& problems_;
   std::vector<PluginReference> plugins_;
+  std::set<std::string> listed_plugins_;
   std::set<std::string, std::less<>> refused_plugins_;
+  std::set<std::string, std::less<>>
+      misspelt_;  // options that unknown keys of this component were meant to be
   std::deque<Declared> declared_;
   std::unordered_map<std::string, Declared*> by_name_;
   std::unordered_map<const Declared*, Place> loop_places_;

@@ -118,6 +118,8 @@ std::optional<Parameter> FileSet::declare_parameter(const Entry& entry, const Re
     parameter.value = *fallback->second.value;
     Parameters none;
     substitute(parameter.value, none, settings_.environment, budget_, problems_);
+  } else if (keys.size() < entry.value.entries.size()) {
+    return parameter;  // a key of it was wrong, which was reported
   } else if (request.includer == nullptr) {
     problems_.error(entry.key.place,
                     label + " has no default: include this file with: {" + name + ": ...}, it is a template");

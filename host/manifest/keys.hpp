@@ -41,6 +41,7 @@ std::vector<std::string> key_names(const std::vector<KeyInfo>& keys, std::string
 // A name for components, templates and loops: a letter or '_', then letters, digits, '_', '-'; at most 64.
 bool is_valid_name(std::string_view name);
 inline constexpr std::string_view name_rule =
-    "a name begins with a letter or \"_\", goes on with letters, digits, \"_\" and \"-\", and has at most 64";
+    "a name begins with a letter or \"_\", goes on with letters, digits, \"_\" and \"-\", at most 64 "
+    "characters";
 
 }  // namespace backplane::host

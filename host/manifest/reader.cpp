@@ -1,5 +1,6 @@
 #include "manifest/reader.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -25,7 +26,7 @@ ReadResult check(FileSet& files, const std::filesystem::path& file, KindCatalog&
     components.read(files.files(), files.main());
     RouteReader routes(components, problems);
     routes.read(files.files());
-    routes.check_components();
+    if (!problems.any_errors()) routes.check_components();
     manifest.plugins = components.take_plugins();
     manifest.routes = routes.take();
     manifest.components = components.take();
@@ -54,15 +55,17 @@ FileText read_file(const std::filesystem::path& file) {
   if (std::filesystem::is_directory(status)) return {std::nullopt, "is a folder, not a file", false};
   errno = 0;
   std::ifstream stream(file, std::ios::binary);
-  std::string text(manifest_size_limit + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!stream.eof() && !stream.good()) {
+  std::string text;
+  std::array<char, 65536> part{};
+  while (stream && text.size() <= manifest_size_limit) {
+    stream.read(part.data(), part.size());
+    text.append(part.data(), static_cast<std::size_t>(stream.gcount()));
+  }
+  if (stream.bad() || !stream.is_open()) {
     const int reason = errno;
-    return {std::nullopt,
-            std::string("cannot be read") + (reason != 0 ? ": " + std::string(std::strerror(reason)) : ""),
+    return {std::nullopt, "cannot be read" + (reason != 0 ? ": " + std::string(std::strerror(reason)) : ""),
             false};
   }
-  text.resize(static_cast<std::size_t>(stream.gcount()));
   return {std::move(text), {}, false};
 }
 

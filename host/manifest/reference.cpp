@@ -40,7 +40,7 @@ To send to several components, write `to: [a, b]`.
 ## Mistakes
 
 ```text
-pipeline.yaml:3:33: component "jobs" (zmq.pull): unknown option "bnd"; did you mean "bind"?
+pipeline.yaml:3:32: component "jobs" (zmq.pull): unknown option "bnd"; did you mean "bind"?
 pipeline.yaml:6:22: route from "jobs": no component is named "result"; did you mean "results"? known: jobs, results
 2 errors; nothing was started
 ```
@@ -97,14 +97,14 @@ name; a value that is nothing but `${port}` may also be a list. A parameter is `
 # intake.yaml
 parameters:
   port: required
-  output: {default: sink, help: "component that gets what comes in"}
+  output: required
+  tests: {default: "test*", help: "what only goes to the log, by its header kind"}
 plugins: [zmq]
 components:
   jobs: {kind: zmq.pull, bind: "tcp://127.0.0.1:${port}"}
-  sink: {kind: null.sink}
   rest: {kind: log.sink}
 routes:
-  - {from: jobs, to: rest, when: {header: {kind: "test*"}}}
+  - {from: jobs, to: rest, when: {header: {kind: "${tests}"}}}
   - {from: jobs, to: "${output}"}
 ```
 
@@ -116,7 +116,7 @@ it. A name given as a parameter is looked for where it was written: here `result
 # main.yaml
 include:
   - {file: intake.yaml, as: fast, with: {port: 5561, output: results}}
-  - {file: intake.yaml, as: slow, with: {port: 5562}}
+  - {file: intake.yaml, as: slow, with: {port: 5562, output: results, tests: "trial*"}}
 components:
   results: {kind: log.sink, level: debug}
   all:     {kind: file.writer, path: "-"}
@@ -125,7 +125,7 @@ routes:
 ```
 
 A mistake in an included file is told with that file's place and where it was included:
-`intake.yaml:6:10: component "fast.jobs" (zmq.pull): ... (included from main.yaml:3:12)`. A mistake in the value of a
+`intake.yaml:8:26: component "fast.jobs" (zmq.pull): ... (included from main.yaml:3:12)`. A mistake in the value of a
 parameter is told where the value was written.
 
 ## Routes that protect

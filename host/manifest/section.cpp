@@ -82,6 +82,13 @@ std::optional<std::vector<std::string>> texts_of(const Node& list, const std::st
   return texts;
 }
 
+// The part of a wrong value that is wrong: the first such item of a list, else the value.
+const Node& wrong_item(const Node& value, const OptionInfo& info) {
+  for (const auto& item : value.items)
+    if (!convert_option(info, item.text).value) return item;
+  return value;
+}
+
 }  // namespace
 
 void check_duplicates(const Node& map, const std::string& of, Problems& problems) {
@@ -116,7 +123,7 @@ std::optional<OptionSetting> read_setting(const Node& value, const OptionInfo& i
     converted.error = "expected " + type_text(info) + ", found " + std::string(type_name(value));
   }
   if (!converted.value) {
-    problems.error(value.place, label + ": " + converted.error);
+    problems.error(wrong_item(value, info).place, label + ": " + converted.error);
     return std::nullopt;
   }
   if (info.type == BP_PATH)
