@@ -237,7 +237,8 @@ void component_to_component(benchmark::State& state, const char* source_loop, co
   ended = false;
   host::Runtime runtime(manifest, kinds, log);
   runtime.start();
-  std::uint64_t seen = 0;
+  arrived.wait(0);
+  std::uint64_t seen = arrived;
   for (auto _ : state) {
     arrived.wait(seen);
     seen += messages_per_look;
