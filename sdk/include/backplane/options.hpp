@@ -72,6 +72,7 @@ class OptionValue {
 
   operator std::string() const { return std::string(view()); }
   // Not const, or `milliseconds linger(host.option("linger"))` would take a count instead of a duration.
+  explicit operator bool() const { return present_ && value_.integer != 0; }
   operator bool() { return present_ && value_.integer != 0; }
   template <std::integral Integer>
   requires(!std::same_as<Integer, bool>) operator Integer() {

@@ -7,7 +7,8 @@
 // All coroutines of a component run on its loop. What can be awaited: a Task, sleep(), call() and
 // call_within(). A call that nobody waits for any more ends at its next wait: its frames are destroyed, so
 // destructors run and catch blocks do not. Parameters may be references: arguments live as long as the call.
-// A lambda that is a coroutine may capture: the published function outlives its calls.
+// A lambda that is a coroutine may capture: the published function outlives its calls. (g++ 12 cannot
+// compile a braced list inside an awaited expression: make the argument before.)
 #pragma once
 
 #include <backplane/binding.hpp>
