@@ -10,9 +10,12 @@ namespace {
 
 std::string_view name_of(AccountOf of) {
   switch (of) {
-    case AccountOf::sent: return "sent by";
-    case AccountOf::received: return "received by";
-    case AccountOf::route: return "route";
+    case AccountOf::sent:
+      return "sent by";
+    case AccountOf::received:
+      return "received by";
+    case AccountOf::route:
+      return "route";
   }
   return "";
 }
@@ -30,7 +33,8 @@ Account& Account::operator+=(const Account& other) {
 }
 
 bool Ledger::balances() const {
-  return std::all_of(lines.begin(), lines.end(), [](const LedgerLine& line) { return line.account.balances(); });
+  return std::all_of(lines.begin(), lines.end(),
+                     [](const LedgerLine& line) { return line.account.balances(); });
 }
 
 void Ledger::merge() {

@@ -38,7 +38,9 @@ struct Account {
   std::uint64_t expired = 0;
   std::array<std::uint64_t, drop_reasons> dropped{};
 
-  std::uint64_t dropped_total() const { return std::accumulate(dropped.begin(), dropped.end(), std::uint64_t{0}); }
+  std::uint64_t dropped_total() const {
+    return std::accumulate(dropped.begin(), dropped.end(), std::uint64_t{0});
+  }
   bool balances() const { return in == out + held + refused + expired + dropped_total(); }
   std::uint64_t& dropped_for(Dropped reason) { return dropped[static_cast<std::size_t>(reason)]; }
   Account& operator+=(const Account& other);

@@ -11,9 +11,9 @@ namespace backplane::host {
 
 namespace {
 
-constexpr std::size_t run_length = 256;       // messages that change hands between lists at once
-constexpr std::uint32_t kept_frames = 16;     // a larger frame array is not kept with a free message
-constexpr std::size_t shared_runs = 64;       // beyond that, memory goes back to the system
+constexpr std::size_t run_length = 256;    // messages that change hands between lists at once
+constexpr std::uint32_t kept_frames = 16;  // a larger frame array is not kept with a free message
+constexpr std::size_t shared_runs = 64;    // beyond that, memory goes back to the system
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool reuse = false;  // so that AddressSanitizer sees a use after free

@@ -19,7 +19,8 @@ constexpr int batches_per_turn = 256;  // before the other socket and the stop a
 
 void* bind_router(void* context, const char* address) {
   void* socket = zmq_socket(context, ZMQ_ROUTER);
-  if (socket == nullptr) throw std::runtime_error(std::string("cannot make the router's socket: ") + zmq_strerror(errno));
+  if (socket == nullptr)
+    throw std::runtime_error(std::string("cannot make the router's socket: ") + zmq_strerror(errno));
   const int unlimited = 0;
   const int mandatory = 1;
   const int linger = 0;
@@ -91,9 +92,8 @@ void Router::stop() {
 
 void Router::run() {
   pthread_setname_np(pthread_self(), "bp-router");
-  std::array<zmq_pollitem_t, 3> items{{{inbound_, 0, ZMQ_POLLIN, 0},
-                                       {outbound_, 0, ZMQ_POLLIN, 0},
-                                       {nullptr, wake_, ZMQ_POLLIN, 0}}};
+  std::array<zmq_pollitem_t, 3> items{
+      {{inbound_, 0, ZMQ_POLLIN, 0}, {outbound_, 0, ZMQ_POLLIN, 0}, {nullptr, wake_, ZMQ_POLLIN, 0}}};
   while (!stopping_.load(std::memory_order_relaxed)) {
     if (zmq_poll(items.data(), static_cast<int>(items.size()), -1) < 0) {
       if (errno == EINTR) continue;

@@ -46,9 +46,9 @@ class Router {
   void take_batches();
   void take_hello();
 
-  void* inbound_ = nullptr;   // used by run() alone once started
+  void* inbound_ = nullptr;  // used by run() alone once started
   void* outbound_ = nullptr;
-  int wake_ = -1;             // eventfd: stop
+  int wake_ = -1;  // eventfd: stop
   std::function<void(std::string_view)> report_;
   std::uint32_t expected_ = 0;
   std::uint32_t attached_ = 0;

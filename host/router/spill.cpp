@@ -68,8 +68,8 @@ bool Spill::push(HostMessage* message) {
 bool Spill::flush() {
   std::size_t done = 0;
   while (done < pending_.size()) {
-    const auto count = ::pwrite(file_, pending_.data() + done, pending_.size() - done,
-                                static_cast<off_t>(written_ + done));
+    const auto count =
+        ::pwrite(file_, pending_.data() + done, pending_.size() - done, static_cast<off_t>(written_ + done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) {
       error_ = "cannot write in " + folder_ + ": " + std::strerror(errno);
@@ -90,7 +90,8 @@ bool Spill::read_exactly(char* to, std::size_t size) {
     const auto count = ::pread(file_, to + done, room, static_cast<off_t>(read_ + done));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
-      error_ = "cannot read back from " + folder_ + ": " + (count < 0 ? std::strerror(errno) : "it was cut short");
+      error_ =
+          "cannot read back from " + folder_ + ": " + (count < 0 ? std::strerror(errno) : "it was cut short");
       return false;
     }
     done += static_cast<std::size_t>(count);
@@ -131,7 +132,8 @@ HostMessage* Spill::pop(std::uint64_t& lost) {
 void Spill::rewind() {
   pending_.clear();
   read_ = written_ = 0;
-  if (::ftruncate(file_, 0) != 0) error_ = std::string("cannot empty the spill file: ") + std::strerror(errno);
+  if (::ftruncate(file_, 0) != 0)
+    error_ = std::string("cannot empty the spill file: ") + std::strerror(errno);
 }
 
 }  // namespace backplane::host

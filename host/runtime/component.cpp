@@ -82,7 +82,8 @@ void Component::make_legs() {
   for (const Route* route : shared_.routes->from(settings_.name)) {
     Legs& legs = routes_.emplace_back(Legs{route, {}});
     for (const auto& target : route->targets)
-      legs.legs.push_back(std::make_unique<Leg>(loop_, *this, *route, target, shared_.manifest.host.spill_folder));
+      legs.legs.push_back(
+          std::make_unique<Leg>(loop_, *this, *route, target, shared_.manifest.host.spill_folder));
   }
 }
 
@@ -92,7 +93,8 @@ void Component::create() {
   const Running running(loop_, *this);
   self_ = functions_.create(&table_, &error_);
   if (self_ != nullptr) return;
-  throw StartError("component \"" + name_ + "\" (" + settings_.kind + ") was refused: " + failure_text(), true);
+  throw StartError("component \"" + name_ + "\" (" + settings_.kind + ") was refused: " + failure_text(),
+                   true);
 }
 
 void Component::start() {
@@ -101,12 +103,14 @@ void Component::start() {
   running_ = true;
   if (functions_.start == nullptr || functions_.start(self_, &error_) == 0) return;
   running_ = false;
-  throw StartError("component \"" + name_ + "\" (" + settings_.kind + ") did not start: " + failure_text(), false);
+  throw StartError("component \"" + name_ + "\" (" + settings_.kind + ") did not start: " + failure_text(),
+                   false);
 }
 
 std::string Component::failure_text() const {
   std::string text = error_.message[0] == '\0' ? "no reason given" : error_.message;
-  if (error_.type[0] != '\0' && std::strcmp(error_.type, "Refused") != 0) text = std::string(error_.type) + ": " + text;
+  if (error_.type[0] != '\0' && std::strcmp(error_.type, "Refused") != 0)
+    text = std::string(error_.type) + ": " + text;
   return text;
 }
 
@@ -149,7 +153,8 @@ std::int32_t Component::send(HostMessage* message) {
   ++sent_.in;
   message->envelope.id = loop_.next_message_id();
   message->envelope.origin = id_;
-  if ((message->envelope.flags & BP_REQUEST) != 0 && message->envelope.reply_to == 0 && !begin_request(message)) {
+  if ((message->envelope.flags & BP_REQUEST) != 0 && message->envelope.reply_to == 0 &&
+      !begin_request(message)) {
     ++sent_.refused;
     return BP_REJECTED;
   }
@@ -160,13 +165,15 @@ std::int32_t Component::send(HostMessage* message) {
 bool Component::begin_request(HostMessage* message) {
   auto& envelope = message->envelope;
   envelope.reply_to = id_;
-  if (envelope.deadline == 0 && settings_.timeout.count() > 0) envelope.deadline = loop_.now() + settings_.timeout.count();
+  if (envelope.deadline == 0 && settings_.timeout.count() > 0)
+    envelope.deadline = loop_.now() + settings_.timeout.count();
   envelope.correlation = loop_.requests().add(id_, envelope.cookie, envelope.deadline);
   last_request_ = envelope.correlation;
   ++in_flight_;
   if (in_flight_ > settings_.in_flight) {
     last_request_ = 0;
-    discard(message, "Overloaded", "more than " + std::to_string(settings_.in_flight) + " requests are in flight");
+    discard(message, "Overloaded",
+            "more than " + std::to_string(settings_.in_flight) + " requests are in flight");
     return false;
   }
   if (in_flight_ == settings_.in_flight && !in_flight_full_) {
@@ -228,7 +235,8 @@ std::int32_t Component::call(std::string_view target, HostMessage* message) {
   message->envelope.id = loop_.next_message_id();
   message->envelope.origin = id_;
   set_function(*message, target);
-  if ((message->envelope.flags & BP_REQUEST) != 0 && message->envelope.reply_to == 0 && !begin_request(message)) {
+  if ((message->envelope.flags & BP_REQUEST) != 0 && message->envelope.reply_to == 0 &&
+      !begin_request(message)) {
     ++sent_.refused;
     return BP_REJECTED;
   }
@@ -259,7 +267,8 @@ Leg& Component::leg_to(const std::string& component) {
     direct.route->settings.overflow = Overflow::reject;
     direct.route->settings.window = most_dead_letters;
     direct.route->targets.push_back({component, shared_.routes->instances(component)});
-    direct.leg = std::make_unique<Leg>(loop_, *this, *direct.route, direct.route->targets.front(), std::string());
+    direct.leg =
+        std::make_unique<Leg>(loop_, *this, *direct.route, direct.route->targets.front(), std::string());
   }
   return *direct.leg;
 }
@@ -285,7 +294,8 @@ void Component::reply(const bp_envelope& request, HostMessage* answer) {
   loop_.deliver(answer);
 }
 
-void Component::notify_callee(ComponentId callee, std::uint64_t correlation, std::uint32_t flag, std::uint32_t credit) {
+void Component::notify_callee(ComponentId callee, std::uint64_t correlation, std::uint32_t flag,
+                              std::uint32_t credit) {
   if (callee == 0) return;
   HostMessage* notice = new_message();
   notice->envelope.flags = flag;
@@ -308,7 +318,8 @@ void Component::cancel(std::uint64_t correlation) {
 
 void Component::grant(std::uint64_t correlation, std::uint32_t items) {
   const Request* request = loop_.requests().find(correlation);
-  if (request != nullptr && request->asker == id_) notify_callee(request->callee, correlation, BP_CREDIT, items);
+  if (request != nullptr && request->asker == id_)
+    notify_callee(request->callee, correlation, BP_CREDIT, items);
 }
 
 void Component::arrive(HostMessage* message) {
@@ -405,7 +416,8 @@ void Component::resume() {
 
 void Component::sweep() {
   const auto now = loop_.now();
-  while (!inbox_.empty() && inbox_.front()->envelope.expires != 0 && inbox_.front()->envelope.expires <= now) {
+  while (!inbox_.empty() && inbox_.front()->envelope.expires != 0 &&
+         inbox_.front()->envelope.expires <= now) {
     HostMessage* message = inbox_.pop();
     ++received_.expired;
     loop_.give_back(message->lane_loop, message->lane);
@@ -499,7 +511,8 @@ std::int64_t* Component::metric(std::string_view name, std::string_view help, bo
 std::vector<Metric> Component::metrics() const {
   const std::lock_guard lock(metrics_mutex_);
   std::vector<Metric> copies;
-  for (const auto& metric : metrics_) copies.push_back({metric.name, metric.help, metric.gauge, metric.read()});
+  for (const auto& metric : metrics_)
+    copies.push_back({metric.name, metric.help, metric.gauge, metric.read()});
   return copies;
 }
 
@@ -525,8 +538,9 @@ void Component::log(LogLevel level, std::string_view text) {
     }
   }
   if (told > 0)
-    shared_.log.write(LogLevel::warning, name_, std::to_string(told) + " more lines were not written: at most " +
-                                                    std::to_string(lines_per_second) + " a second are");
+    shared_.log.write(LogLevel::warning, name_,
+                      std::to_string(told) + " more lines were not written: at most " +
+                          std::to_string(lines_per_second) + " a second are");
   shared_.log.write(level, name_, text);
 }
 

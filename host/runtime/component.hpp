@@ -45,8 +45,8 @@ struct Metric {
 class Component {
  public:
   // `settings` and `kind` outlive the component.
-  Component(Shared& shared, Loop& loop, ComponentId id, const ComponentSettings& settings, const KindInfo& kind,
-            std::uint32_t instance);
+  Component(Shared& shared, Loop& loop, ComponentId id, const ComponentSettings& settings,
+            const KindInfo& kind, std::uint32_t instance);
   ~Component();
   Component(const Component&) = delete;
   Component& operator=(const Component&) = delete;
@@ -116,7 +116,8 @@ class Component {
   std::int64_t* metric(std::string_view name, std::string_view help, bool gauge);
   std::vector<Metric> metrics() const;
 
-  // Answers whoever waits for `message` with an error, hands it to the component for dead letters, or frees it.
+  // Answers whoever waits for `message` with an error, hands it to the component for dead letters, or frees
+  // it.
   void discard(HostMessage* message, std::string_view type, std::string_view reason);
 
   // Reads a checked option. Any thread.
@@ -130,10 +131,10 @@ class Component {
   void request_expired(const Request& request);
   void log(LogLevel level, std::string_view text);  // limited; any thread
 
-  std::vector<Watched*> watches;  // of this component; owned by the loop
+  std::vector<Watched*> watches;             // of this component; owned by the loop
   std::unordered_set<std::uint64_t> timers;  // running ones, to be stopped with it
-  bool dirty = false;             // its sockets may have new events: it ran
-  bool scheduled = false;         // in the loop's list of those to deliver to
+  bool dirty = false;                        // its sockets may have new events: it ran
+  bool scheduled = false;                    // in the loop's list of those to deliver to
 
  private:
   // Gives up what waits in the legs and the requests without an outcome.

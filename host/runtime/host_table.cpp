@@ -83,7 +83,8 @@ void reply(const bp_host* host, const bp_envelope* request, bp_message* message)
   component.loop().post_reply(component, as_host(message));
 }
 
-void reply_error(const bp_host* host, const bp_envelope* request, bp_text type, bp_text text, bp_text traceback) {
+void reply_error(const bp_host* host, const bp_envelope* request, bp_text type, bp_text text,
+                 bp_text traceback) {
   reply(host, request, error_reply(type, text, traceback));
 }
 
@@ -109,12 +110,13 @@ std::int32_t post(const bp_host* host, bp_callback run, void* data) {
 std::uint64_t as_number(const Watched* watched) { return reinterpret_cast<std::uint64_t>(watched); }
 Watched& watched_of(std::uint64_t number) { return *reinterpret_cast<Watched*>(number); }
 
-std::uint64_t watch_socket(const bp_host* host, void* socket, std::uint32_t events, bp_watch_callback run, void* data) {
+std::uint64_t watch_socket(const bp_host* host, void* socket, std::uint32_t events, bp_watch_callback run,
+                           void* data) {
   return as_number(of(host).loop().watch(of(host), socket, -1, events, run, data));
 }
 
-std::uint64_t watch_descriptor(const bp_host* host, int descriptor, std::uint32_t events, bp_watch_callback run,
-                               void* data) {
+std::uint64_t watch_descriptor(const bp_host* host, int descriptor, std::uint32_t events,
+                               bp_watch_callback run, void* data) {
   return as_number(of(host).loop().watch(of(host), nullptr, descriptor, events, run, data));
 }
 
@@ -128,7 +130,8 @@ void unwatch(const bp_host* host, std::uint64_t watch) {
   of(host).loop().unwatch(watched_of(watch));
 }
 
-std::uint64_t timer_start(const bp_host* host, std::int64_t delay, std::int64_t period, bp_callback run, void* data) {
+std::uint64_t timer_start(const bp_host* host, std::int64_t delay, std::int64_t period, bp_callback run,
+                          void* data) {
   return of(host).start_timer(delay, period, run, data);
 }
 
@@ -137,7 +140,8 @@ void timer_stop(const bp_host* host, std::uint64_t timer) { of(host).stop_timer(
 std::int64_t now(const bp_host*) { return now_nanoseconds(); }
 
 void log(const bp_host* host, std::uint32_t severity, bp_text text) {
-  constexpr std::array levels = {LogLevel::trace, LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error};
+  constexpr std::array levels = {LogLevel::trace, LogLevel::debug, LogLevel::info, LogLevel::warning,
+                                 LogLevel::error};
   of(host).log(levels[std::min<std::size_t>(severity, levels.size() - 1)], view(text));
 }
 
@@ -220,8 +224,13 @@ bool Component::option(const char* name, bp_value& value) const {
   if (found == settings_.options.end()) return false;
   const OptionSetting& setting = found->second;
   const auto& list = option_lists_.at(found->first);
-  value = {static_cast<std::uint32_t>(setting.type), setting.given ? 1u : 0u, {setting.text.data(), setting.text.size()},
-           setting.integer, setting.number, list.data(), list.size()};
+  value = {static_cast<std::uint32_t>(setting.type),
+           setting.given ? 1u : 0u,
+           {setting.text.data(), setting.text.size()},
+           setting.integer,
+           setting.number,
+           list.data(),
+           list.size()};
   return true;
 }
 

@@ -16,7 +16,8 @@ constexpr double burst_seconds = 0.1;
 
 }  // namespace
 
-Leg::Leg(Loop& loop, Component& origin, const Route& route, const Target& target, const std::string& spill_folder)
+Leg::Leg(Loop& loop, Component& origin, const Route& route, const Target& target,
+         const std::string& spill_folder)
     : loop_(loop), origin_(origin), route_(route), name_(route.settings.from + " -> " + target.name) {
   lanes_.reserve(target.instances.size());
   for (const auto instance : target.instances) {
@@ -34,9 +35,8 @@ Leg::Leg(Loop& loop, Component& origin, const Route& route, const Target& target
 
 Offered Leg::offer(HostMessage* message) {
   ++account_.in;
-  message->dead_letters = route_.dead_letters.empty()
-                              ? 0
-                              : route_.dead_letters[origin_.id() % route_.dead_letters.size()];
+  message->dead_letters =
+      route_.dead_letters.empty() ? 0 : route_.dead_letters[origin_.id() % route_.dead_letters.size()];
   if (route_.settings.ttl) {
     const auto expires = loop_.now() + route_.settings.ttl->count();
     auto& current = message->envelope.expires;
@@ -54,7 +54,8 @@ Offered Leg::offer(HostMessage* message) {
 
 Offered Leg::keep(HostMessage* message) {
   switch (route_.settings.overflow) {
-    case Overflow::drop_newest: return drop_newest(message);
+    case Overflow::drop_newest:
+      return drop_newest(message);
     case Overflow::drop_oldest:
       waiting_.push(message);
       if (waiting_.size() > route_.settings.window) {
@@ -66,8 +67,10 @@ Offered Leg::keep(HostMessage* message) {
       ++account_.refused;
       origin_.discard(message, "Overloaded", "rejected");
       return Offered::rejected;
-    case Overflow::spill: return spill(message);
-    case Overflow::block: break;
+    case Overflow::spill:
+      return spill(message);
+    case Overflow::block:
+      break;
   }
   return wait_in(waiting_, message);
 }
@@ -104,7 +107,8 @@ Offered Leg::drop_newest(HostMessage* message) {
 Lane* Leg::choose(const HostMessage& message) {
   if (lanes_.size() == 1) return lanes_[0].credit > 0 ? lanes_.data() : nullptr;
   switch (route_.settings.balance) {
-    case Balance::round_robin: return next_with_credit();
+    case Balance::round_robin:
+      return next_with_credit();
     case Balance::least_loaded: {
       // From the next one on, so that equally loaded ones take turns.
       Lane* best = nullptr;
@@ -136,7 +140,8 @@ Lane* Leg::next_with_credit() {
 bool Leg::take_token() {
   if (rate_ <= 0) return true;
   const auto now = loop_.now();
-  tokens_ = std::min(tokens_ + rate_ * static_cast<double>(now - filled_) * 1e-9, std::max(1.0, rate_ * burst_seconds));
+  tokens_ = std::min(tokens_ + rate_ * static_cast<double>(now - filled_) * 1e-9,
+                     std::max(1.0, rate_ * burst_seconds));
   filled_ = now;
   if (tokens_ < 1.0) {
     wait_for_token();
@@ -162,7 +167,8 @@ void Leg::carry(HostMessage* message, Lane& lane) {
   message->lane = lane.number;
   message->envelope.destination = lane.destination;
   if (message->envelope.reply_to == origin_.id() && (message->envelope.flags & BP_REQUEST) != 0) {
-    if (Request* request = loop_.requests().find(message->envelope.correlation)) request->callee = lane.destination;
+    if (Request* request = loop_.requests().find(message->envelope.correlation))
+      request->callee = lane.destination;
   }
   loop_.deliver(message);
 }
@@ -184,7 +190,8 @@ bool Leg::refill() {
       return true;
     }
     account_.dropped_for(Dropped::failed) += lost;
-    origin_.log(LogLevel::error, "route " + name_ + " lost " + std::to_string(lost) + " messages: " + spill_->error());
+    origin_.log(LogLevel::error,
+                "route " + name_ + " lost " + std::to_string(lost) + " messages: " + spill_->error());
   }
   if (behind_.empty()) return false;
   waiting_.push(behind_.pop());

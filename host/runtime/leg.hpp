@@ -35,7 +35,8 @@ enum class Offered { accepted, paused, rejected };
 class Leg {
  public:
   // `route` outlives the leg. `spill_folder`: of overflow: spill.
-  Leg(Loop& loop, Component& origin, const Route& route, const Target& target, const std::string& spill_folder);
+  Leg(Loop& loop, Component& origin, const Route& route, const Target& target,
+      const std::string& spill_folder);
 
   // Takes the message: sends it, keeps it, or discards it as the policy says (all accounted).
   Offered offer(HostMessage* message);
@@ -78,7 +79,7 @@ class Leg {
   bool blocked_ = false;
   bool abandoned_ = false;
   Account account_;
-  double rate_ = 0;        // messages per second for this leg; 0: no limit
+  double rate_ = 0;  // messages per second for this leg; 0: no limit
   double tokens_ = 0;
   std::int64_t filled_ = 0;  // when tokens_ was last filled
   bool token_timer_ = false;

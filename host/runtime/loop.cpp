@@ -22,8 +22,8 @@ namespace backplane::host {
 
 namespace {
 
-constexpr int delivery_budget = 128;   // messages to one component before the next has its turn
-constexpr int rounds_per_turn = 8;     // of deliveries, so that a chain on one loop needs one turn
+constexpr int delivery_budget = 128;  // messages to one component before the next has its turn
+constexpr int rounds_per_turn = 8;    // of deliveries, so that a chain on one loop needs one turn
 constexpr int batches_per_turn = 64;
 constexpr std::int64_t sweep_period = 50 * milliseconds;
 
@@ -33,7 +33,8 @@ constexpr std::uint64_t router_tag = 2;
 
 void* attach_dealer(void* context, const std::string& identity, const char* address) {
   void* socket = zmq_socket(context, ZMQ_DEALER);
-  if (socket == nullptr) throw std::runtime_error(std::string("cannot make a loop's socket: ") + zmq_strerror(errno));
+  if (socket == nullptr)
+    throw std::runtime_error(std::string("cannot make a loop's socket: ") + zmq_strerror(errno));
   const int unlimited = 0;
   const int linger = 0;
   zmq_setsockopt(socket, ZMQ_ROUTING_ID, identity.data(), identity.size());
@@ -78,7 +79,8 @@ Loop::Loop(Shared& shared, std::uint32_t number, std::string name)
     : shared_(shared), number_(number), name_(std::move(name)), requests_(number) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (epoll_ < 0 || wake_ < 0) throw std::runtime_error("cannot make loop " + name_ + ": too many open files");
+  if (epoll_ < 0 || wake_ < 0)
+    throw std::runtime_error("cannot make loop " + name_ + ": too many open files");
 }
 
 Loop::~Loop() {
@@ -170,7 +172,9 @@ int Loop::wait_time() {
     if (other >= 0 && (next < 0 || other < next)) next = other;
   if (next < 0) return -1;
   const auto left = next - now_nanoseconds();
-  return left <= 0 ? 0 : static_cast<int>(std::min<std::int64_t>((left + milliseconds - 1) / milliseconds, 60'000));
+  return left <= 0
+             ? 0
+             : static_cast<int>(std::min<std::int64_t>((left + milliseconds - 1) / milliseconds, 60'000));
 }
 
 void Loop::wait() {
@@ -298,7 +302,9 @@ void Loop::take_operations() {
 
 void Loop::perform(Operation& operation) {
   switch (operation.what) {
-    case Operation::What::task: operation.task(); return;
+    case Operation::What::task:
+      operation.task();
+      return;
     case Operation::What::callback: {
       const Running running(*this, *operation.component);
       operation.run(operation.data);
@@ -313,7 +319,8 @@ void Loop::perform(Operation& operation) {
       } else {
         component.call(operation.target, operation.message);
       }
-      if (left < Component::most_foreign / 2 && component.foreign_paused.exchange(false)) tell_resume(component);
+      if (left < Component::most_foreign / 2 && component.foreign_paused.exchange(false))
+        tell_resume(component);
       return;
     }
     case Operation::What::reply: {
@@ -468,8 +475,8 @@ void Loop::sweep() {
   for (auto* component : components_) component->sweep();
 }
 
-Watched* Loop::watch(Component& component, void* socket, int descriptor, std::uint32_t events, bp_watch_callback callback,
-                     void* data) {
+Watched* Loop::watch(Component& component, void* socket, int descriptor, std::uint32_t events,
+                     bp_watch_callback callback, void* data) {
   assert(on_thread());
   auto watched = std::make_unique<Watched>();
   watched->component = &component;
@@ -483,10 +490,12 @@ Watched* Loop::watch(Component& component, void* socket, int descriptor, std::ui
   if (socket != nullptr) {
     event.events = EPOLLIN;  // a ZMQ_FD is readable when ZMQ_EVENTS should be looked at
   } else {
-    watched->polled = to_epoll(component.reading_paused() && (events & BP_ALWAYS) == 0 ? events & ~BP_READABLE : events);
+    watched->polled =
+        to_epoll(component.reading_paused() && (events & BP_ALWAYS) == 0 ? events & ~BP_READABLE : events);
     event.events = watched->polled;
   }
-  if (watched->descriptor < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, watched->descriptor, &event) != 0) return nullptr;
+  if (watched->descriptor < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, watched->descriptor, &event) != 0)
+    return nullptr;
   component.watches.push_back(watched.get());
   mark_dirty(component);
   return watches_.emplace_back(std::move(watched)).get();
@@ -553,7 +562,8 @@ void Loop::look_at_socket(Watched& watched) {
   int events = 0;
   std::size_t size = sizeof events;
   if (zmq_getsockopt(watched.socket, ZMQ_EVENTS, &events, &size) != 0) return;
-  queue_ready(watched, ((events & ZMQ_POLLIN) != 0 ? BP_READABLE : 0u) | ((events & ZMQ_POLLOUT) != 0 ? BP_WRITABLE : 0u));
+  queue_ready(watched, ((events & ZMQ_POLLIN) != 0 ? BP_READABLE : 0u) |
+                           ((events & ZMQ_POLLOUT) != 0 ? BP_WRITABLE : 0u));
 }
 
 void Loop::queue_ready(Watched& watched, std::uint32_t events) {

@@ -88,7 +88,8 @@ class Loop {
   // No more posts for a component: those before are run, those after refused.
   void close_posts(Component& component);
 
-  // Hands a message over to its destination: a component of this loop, or another loop at the end of the turn.
+  // Hands a message over to its destination: a component of this loop, or another loop at the end of the
+  // turn.
   void deliver(HostMessage* message);
   // A component has messages waiting and can take them.
   void schedule(Component& component);
@@ -105,8 +106,8 @@ class Loop {
   std::int64_t now() const { return now_; }
   std::uint64_t next_message_id() { return (std::uint64_t{number_} << 48) | ++last_message_; }
 
-  Watched* watch(Component& component, void* socket, int descriptor, std::uint32_t events, bp_watch_callback run,
-                 void* data);
+  Watched* watch(Component& component, void* socket, int descriptor, std::uint32_t events,
+                 bp_watch_callback run, void* data);
   void change_watch(Watched& watched, std::uint32_t events);
   void unwatch(Watched& watched);
   // Looks again at what a component watches: it may read again, or no more.
@@ -202,7 +203,7 @@ class Loop {
   bool ended_watches_ = false;
 
   std::vector<LaneReference> lanes_;
-  Cell returning_{};                     // credit of one lane, not yet on its way
+  Cell returning_{};  // credit of one lane, not yet on its way
   std::uint32_t returning_loop_ = 0;
   std::vector<std::unique_ptr<Batch>> outgoing_;  // by loop
 

@@ -24,7 +24,9 @@ bool in_pool(const ComponentSettings& settings) { return settings.loop.empty() &
 // Sets of components joined by routes.
 class Groups {
  public:
-  explicit Groups(std::size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), std::size_t{0}); }
+  explicit Groups(std::size_t count) : parent_(count) {
+    std::iota(parent_.begin(), parent_.end(), std::size_t{0});
+  }
   std::size_t find(std::size_t of) {
     while (parent_[of] != of) of = parent_[of] = parent_[parent_[of]];
     return of;
@@ -42,7 +44,8 @@ Groups join_by_routes(const Manifest& manifest, const Names& names) {
   };
   for (const auto& route : manifest.routes)
     for (const auto& to : route.to)
-      if (single(names.at(route.from)) && single(names.at(to))) groups.join(names.at(route.from), names.at(to));
+      if (single(names.at(route.from)) && single(names.at(to)))
+        groups.join(names.at(route.from), names.at(to));
   return groups;
 }
 
@@ -90,8 +93,9 @@ class Loops {
       load_.emplace_back(named("pool-" + std::to_string(load_.size() + 1)), 0u);
       return take(load_.back());
     }
-    return take(*std::min_element(load_.begin(), load_.end(),
-                                  [](const auto& one, const auto& other) { return one.second < other.second; }));
+    return take(*std::min_element(load_.begin(), load_.end(), [](const auto& one, const auto& other) {
+      return one.second < other.second;
+    }));
   }
   void add_to(std::uint32_t loop) {
     for (auto& pooled : load_)
@@ -135,7 +139,8 @@ Placement place(const Manifest& manifest, const KindCatalog& catalog) {
   for (const auto index : start_order(manifest, names)) {
     const auto& settings = manifest.components[index];
     for (std::uint32_t instance = 0; instance < settings.instances; ++instance) {
-      const auto own = "own:" + settings.name + (settings.instances == 1 ? "" : "#" + std::to_string(instance + 1));
+      const auto own =
+          "own:" + settings.name + (settings.instances == 1 ? "" : "#" + std::to_string(instance + 1));
       placement.instances.push_back({&settings, catalog.find(settings.kind), instance, choose(index, own)});
     }
   }

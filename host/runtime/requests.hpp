@@ -11,9 +11,9 @@ namespace backplane::host {
 
 struct Request {
   ComponentId asker = 0;
-  ComponentId callee = 0;      // who is known to work on it; 0: not yet known
+  ComponentId callee = 0;  // who is known to work on it; 0: not yet known
   std::uint64_t cookie = 0;
-  std::int64_t deadline = 0;   // 0: none
+  std::int64_t deadline = 0;  // 0: none
   std::uint64_t correlation = 0;
 };
 
@@ -65,8 +65,8 @@ class Requests {
   std::size_t live_ = 0;
   std::vector<std::uint32_t> wheel_;  // heads of lists, by tick modulo wheel_slots
   std::size_t with_deadline_ = 0;
-  std::int64_t swept_ = 0;            // ticks before this one have been looked at
-  std::int64_t hint_ = -1;            // no deadline is noticed before this instant; negative: not known
+  std::int64_t swept_ = 0;  // ticks before this one have been looked at
+  std::int64_t hint_ = -1;  // no deadline is noticed before this instant; negative: not known
 };
 
 }  // namespace backplane::host

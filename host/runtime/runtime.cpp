@@ -21,10 +21,10 @@ namespace {
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
-constexpr auto account_limit = 50ms;      // for a loop to tell its accounts
-constexpr auto create_limit = 60s;        // for a component to be made or started
-constexpr auto shortest_stop = 1s;        // a component may take at least this long to stop
-constexpr auto drain_pause = 2ms;         // between two looks at what is held
+constexpr auto account_limit = 50ms;  // for a loop to tell its accounts
+constexpr auto create_limit = 60s;    // for a component to be made or started
+constexpr auto shortest_stop = 1s;    // a component may take at least this long to stop
+constexpr auto drain_pause = 2ms;     // between two looks at what is held
 
 // Every loop and socket needs descriptors, far more than the usual soft limit when there are many.
 void raise_descriptor_limit() {
@@ -51,7 +51,8 @@ std::string quantity(std::uint64_t count, std::string_view what) {
 }  // namespace
 
 Runtime::Runtime(const Manifest& manifest, const KindCatalog& catalog, Log& log)
-    : manifest_(manifest), catalog_(catalog), log_(log), shared_{log, manifest, nullptr, nullptr, {}, {}, {}, {}, {}} {
+    : manifest_(manifest), catalog_(catalog), log_(log), shared_{log, manifest, nullptr, nullptr, {},
+                                                                 {},  {},       {},      {}} {
   raise_descriptor_limit();
   stop_event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   shared_.zmq_context = make_context();
@@ -119,10 +120,12 @@ void Runtime::make_loops_and_components() {
   }
   last_accounts_.resize(loops_.size());
   stalls_.resize(loops_.size());
-  router_ = std::make_unique<Router>(shared_.zmq_context, [this](std::string_view text) { log_.error(text); });
+  router_ =
+      std::make_unique<Router>(shared_.zmq_context, [this](std::string_view text) { log_.error(text); });
   router_->start(static_cast<std::uint32_t>(loops_.size()));
   for (const auto& loop : loops_) loop->start_thread();
-  if (!router_->wait_attached(10s)) throw std::runtime_error("the loops did not attach to the router within 10 s");
+  if (!router_->wait_attached(10s))
+    throw std::runtime_error("the loops did not attach to the router within 10 s");
 }
 
 void Runtime::create_components() {
@@ -151,8 +154,9 @@ bool Runtime::all_quiet() {
     const bool answered = loop->run_and_wait(
         [quiet, &loop] {
           const auto& components = loop->components();
-          *quiet = loop->quiet() && std::all_of(components.begin(), components.end(),
-                                                [](const Component* component) { return component->quiet(); });
+          *quiet =
+              loop->quiet() && std::all_of(components.begin(), components.end(),
+                                           [](const Component* component) { return component->quiet(); });
         },
         account_limit);
     return answered && *quiet;
@@ -201,7 +205,8 @@ void Runtime::note_undrained(StopReport& report) {
     auto held = std::make_shared<std::uint64_t>(0);
     component->loop().run_and_wait([held, &component] { *held = component->unanswered(); }, account_limit);
     if (*held > 0)
-      report.undrained.push_back(quantity(*held, "request") + " or message" + (*held == 1 ? "" : "s") + " held by " + component->name());
+      report.undrained.push_back(quantity(*held, "request") + " or message" + (*held == 1 ? "" : "s") +
+                                 " held by " + component->name());
   }
   report.drained = report.undrained.empty();
 }
@@ -236,21 +241,24 @@ void Runtime::end_loops(std::int64_t deadline, StopReport& report) {
   if (report.stuck.empty() && router_) router_.reset();
 }
 
-// Closed sockets may still be delivering (their linger option); do not wait for them longer than the deadline.
+// Closed sockets may still be delivering (their linger option); do not wait for them longer than the
+// deadline.
 void Runtime::end_context(std::int64_t deadline, StopReport& report) {
   std::promise<void> ended;
   auto result = ended.get_future();
-  std::thread ending([context = std::exchange(shared_.zmq_context, nullptr), done = std::move(ended)]() mutable {
-    zmq_ctx_term(context);
-    done.set_value();
-  });
+  std::thread ending(
+      [context = std::exchange(shared_.zmq_context, nullptr), done = std::move(ended)]() mutable {
+        zmq_ctx_term(context);
+        done.set_value();
+      });
   if (result.wait_for(left_until(deadline, shortest_stop)) == std::future_status::ready) {
     ending.join();
     return;
   }
   ending.detach();
   report.drained = false;
-  report.undrained.push_back("some sockets could not deliver what they had taken before the shutdown timeout");
+  report.undrained.push_back(
+      "some sockets could not deliver what they had taken before the shutdown timeout");
 }
 
 Ledger Runtime::ledger() {
@@ -278,16 +286,19 @@ void Runtime::report_stalls() {
     const Component* running = loop->running();
     if (running == nullptr || running != stall.component || loop->mark() != stall.mark) {
       if (stall.reported)
-        log_.write(LogLevel::warning, stall.component->name(),
-                   "went on after " + std::to_string((now - stall.since) / 1'000'000) + " ms in one callback");
+        log_.write(
+            LogLevel::warning, stall.component->name(),
+            "went on after " + std::to_string((now - stall.since) / 1'000'000) + " ms in one callback");
       stall = {running, loop->mark(), now, false};
       continue;
     }
-    if (stall.reported || running->settings().blocking || now - stall.since < manifest_.host.stall.count()) continue;
+    if (stall.reported || running->settings().blocking || now - stall.since < manifest_.host.stall.count())
+      continue;
     stall.reported = true;
     log_.write(LogLevel::warning, running->name(),
                "has been in one callback for " + std::to_string((now - stall.since) / 1'000'000) +
-                   " ms and holds up loop " + loop->name() + "; if it must wait, say blocking: true in the manifest");
+                   " ms and holds up loop " + loop->name() +
+                   "; if it must wait, say blocking: true in the manifest");
   }
 }
 

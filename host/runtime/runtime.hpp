@@ -25,10 +25,10 @@ namespace backplane::host {
 
 // How a stop went.
 struct StopReport {
-  bool drained = true;                  // everything held went where it belongs in time
-  std::vector<std::string> undrained;   // sentences: what was held, and where
-  std::vector<std::string> stuck;       // components whose callback did not return: the process must be ended
-  Ledger ledger;                        // final, merged over instances
+  bool drained = true;                 // everything held went where it belongs in time
+  std::vector<std::string> undrained;  // sentences: what was held, and where
+  std::vector<std::string> stuck;      // components whose callback did not return: the process must be ended
+  Ledger ledger;                       // final, merged over instances
 };
 
 class Runtime {

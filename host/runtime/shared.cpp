@@ -21,7 +21,8 @@ void FunctionDirectory::publish(const std::string& component, const std::string&
 std::string FunctionDirectory::find(std::string_view target, std::string& function, std::string& why) const {
   const std::lock_guard lock(mutex_);
   // A component's name may hold dots, and so may a function's: the longest component name wins.
-  for (auto dot = target.rfind('.'); dot != std::string_view::npos && dot > 0; dot = target.rfind('.', dot - 1)) {
+  for (auto dot = target.rfind('.'); dot != std::string_view::npos && dot > 0;
+       dot = target.rfind('.', dot - 1)) {
     const auto component = by_component_.find(target.substr(0, dot));
     if (component == by_component_.end()) continue;
     function = target.substr(dot + 1);

@@ -26,8 +26,10 @@ host::HostMessage* full_message() {
   envelope.encoding = BP_MSGPACK;
   envelope.credit = 9;
   envelope.stage = -10;
-  for (std::size_t i = 0; i < sizeof envelope.trace_id; ++i) envelope.trace_id[i] = static_cast<std::uint8_t>(i);
-  for (std::size_t i = 0; i < sizeof envelope.span_id; ++i) envelope.span_id[i] = static_cast<std::uint8_t>(100 + i);
+  for (std::size_t i = 0; i < sizeof envelope.trace_id; ++i)
+    envelope.trace_id[i] = static_cast<std::uint8_t>(i);
+  for (std::size_t i = 0; i < sizeof envelope.span_id; ++i)
+    envelope.span_id[i] = static_cast<std::uint8_t>(100 + i);
   set_frame(message->function, "demo.add");
   set_frame(message->headers, "priority: high\n");
   return message;

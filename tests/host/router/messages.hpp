@@ -30,7 +30,8 @@ inline host::HostMessage* make_message(const std::vector<std::string>& frames) {
 
 inline std::vector<std::string> frames_of(const bp_message& message) {
   std::vector<std::string> frames;
-  for (std::uint32_t i = 0; i < message.frame_count; ++i) frames.emplace_back(host::bytes_of(message.frames[i]));
+  for (std::uint32_t i = 0; i < message.frame_count; ++i)
+    frames.emplace_back(host::bytes_of(message.frames[i]));
   return frames;
 }
 

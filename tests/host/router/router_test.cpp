@@ -21,7 +21,8 @@ class Attached {
  public:
   Attached(void* context, std::uint32_t number) {
     const auto identity = host::loop_identity(number);
-    for (auto [socket, address] : {std::pair(&inbound_, host::inbound_address), std::pair(&outbound_, host::outbound_address)}) {
+    for (auto [socket, address] :
+         {std::pair(&inbound_, host::inbound_address), std::pair(&outbound_, host::outbound_address)}) {
       *socket = zmq_socket(context, ZMQ_DEALER);
       zmq_setsockopt(*socket, ZMQ_ROUTING_ID, identity.data(), identity.size());
       const int limit = 5000;
@@ -66,9 +67,7 @@ class Attached {
 
 class RouterTest : public testing::Test {
  protected:
-  ~RouterTest() override {
-    router_.stop();
-  }
+  ~RouterTest() override { router_.stop(); }
   struct Context {
     void* context = zmq_ctx_new();
     ~Context() { zmq_ctx_term(context); }

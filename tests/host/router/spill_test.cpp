@@ -17,14 +17,16 @@ TEST(Spill, GivesBackInOrderWhatItTook) {
   host::Spill spill("", 1 << 30);
   int next = 0;
   for (int i = 0; i < 3000; ++i) {
-    ASSERT_TRUE(spill.push(make_message({std::to_string(i) + std::string(static_cast<std::size_t>(i % 200), 'x')})));
+    ASSERT_TRUE(
+        spill.push(make_message({std::to_string(i) + std::string(static_cast<std::size_t>(i % 200), 'x')})));
     if (i % 3 == 0) {
       EXPECT_EQ(pop(spill), std::to_string(next) + std::string(static_cast<std::size_t>(next % 200), 'x'));
       ++next;
     }
   }
   EXPECT_EQ(spill.size(), 2000u);
-  for (; next < 3000; ++next) EXPECT_EQ(pop(spill), std::to_string(next) + std::string(static_cast<std::size_t>(next % 200), 'x'));
+  for (; next < 3000; ++next)
+    EXPECT_EQ(pop(spill), std::to_string(next) + std::string(static_cast<std::size_t>(next % 200), 'x'));
   EXPECT_TRUE(spill.empty());
 }
 

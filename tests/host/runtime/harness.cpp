@@ -50,7 +50,9 @@ Probe& probe(const std::string& component) {
   return *found;
 }
 
-Source::Source(Host host) : host_(host), probe_(probe(std::string(host.component()))) { probe_.host = &host_; }
+Source::Source(Host host) : host_(host), probe_(probe(std::string(host.component()))) {
+  probe_.host = &host_;
+}
 void Source::on_reply(Message reply) {
   if (reply.is_error()) {
     probe_.note("error " + std::string(reply[0]));
@@ -113,8 +115,8 @@ void Service::publish(Functions& functions) {
 }
 
 TestKinds::TestKinds() {
-  for (const bp_kind* kind : {&table<Source>(), &table<Sink>(), &table<Echo>(), &table<Silent>(), &table<Blocker>(),
-                              &table<Thrower>(), &table<Refuser>(), &table<Service>()}) {
+  for (const bp_kind* kind : {&table<Source>(), &table<Sink>(), &table<Echo>(), &table<Silent>(),
+                              &table<Blocker>(), &table<Thrower>(), &table<Refuser>(), &table<Service>()}) {
     host::KindInfo info;
     info.name = kind->name;
     info.says = kind->says;

@@ -38,13 +38,13 @@ class Probe {
   }
   void note(std::string_view text);
 
-  std::atomic<bool> busy{false};      // a sink answers busy while this holds
-  std::atomic<int> paused{0};         // how often send said pause
-  std::atomic<int> resumed{0};        // how often on_resume was called
+  std::atomic<bool> busy{false};  // a sink answers busy while this holds
+  std::atomic<int> paused{0};     // how often send said pause
+  std::atomic<int> resumed{0};    // how often on_resume was called
   std::atomic<int> rejected{0};
-  std::atomic<bool> block{false};     // a blocker stays in its callback while this holds
+  std::atomic<bool> block{false};                  // a blocker stays in its callback while this holds
   std::function<void(std::function<void()>)> run;  // runs something on the component's loop
-  Host* host = nullptr;               // of the running component
+  Host* host = nullptr;                            // of the running component
 
  private:
   mutable std::mutex mutex_;

@@ -402,7 +402,8 @@ TEST(Routes, DeadLettersGetWhatAComponentFailedOn) {
   host.start();
   for (const auto* text : {"std", "int", "malformed"}) host.send("source", text);
   ASSERT_TRUE(probe("dead").waits_for(3));
-  EXPECT_THAT(probe("dead").received(), ElementsAre(HasSubstr("no luck today"), HasSubstr("int"), HasSubstr("three bytes")));
+  EXPECT_THAT(probe("dead").received(),
+              ElementsAre(HasSubstr("no luck today"), HasSubstr("int"), HasSubstr("three bytes")));
   auto account = host.account(AccountOf::received, "thrower");
   EXPECT_EQ(account.dropped_for(Dropped::failed), 2u);
   EXPECT_EQ(account.refused, 1u);
@@ -415,7 +416,8 @@ class Asking : public testing::TestWithParam<bool> {
   const char* other() const { return GetParam() ? "b" : "a"; }
   Sent ask(std::string_view text, std::uint64_t cookie = 0, std::chrono::nanoseconds timeout = {}) {
     Sent sent{};
-    host_.on_loop("source", [&](Host& source) { sent = source.request(source.message({text}), cookie, timeout); });
+    host_.on_loop("source",
+                  [&](Host& source) { sent = source.request(source.message({text}), cookie, timeout); });
     return sent;
   }
   TestHost host_;
@@ -503,7 +505,8 @@ TEST_P(Asking, AFunctionIsCalledByItsName) {
       auto call = source.message();
       call.envelope().encoding = BP_MSGPACK;
       call.set(BP_REQUEST);
-      call.append(target.find("fail") == std::string::npos ? std::string_view("\x92\x02\x03") : std::string_view("\x91\xa3why"));
+      call.append(target.find("fail") == std::string::npos ? std::string_view("\x92\x02\x03")
+                                                           : std::string_view("\x91\xa3why"));
       source.call(target, std::move(call));
     });
   ASSERT_TRUE(probe("source").waits_for(4));
@@ -512,8 +515,9 @@ TEST_P(Asking, AFunctionIsCalledByItsName) {
 }
 
 TEST(Start, AComponentThatThrowsIsNamedAndNothingKeepsRunning) {
-  for (const auto& [name, text] : {std::pair("bad-constructor", "the moon is in the wrong house"),
-                                   std::pair("bad-throws-int", "not a std::exception"), std::pair("bad-start", "is taken")}) {
+  for (const auto& [name, text] :
+       {std::pair("bad-constructor", "the moon is in the wrong house"),
+        std::pair("bad-throws-int", "not a std::exception"), std::pair("bad-start", "is taken")}) {
     TestHost host;
     host.component(name, "test.refuser");
     host.component("source", "test.source");
