@@ -117,7 +117,8 @@ def markdown(results, rows, sizes, facts):
 
 def facts_text(facts):
     return (f"{facts['date']}, {facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, libzmq "
-            f"{facts['libzmq']}, {facts['transport']} on loopback, commit {facts['commit']}. Medians of "
+            f"{facts['libzmq']}, {facts['transport']} on loopback, commit {facts['commit']}, load "
+            f"average before {facts['load_before']}. Medians of "
             f"{facts['rounds']} alternating rounds of {facts['seconds']} s each; ratios are taken within a "
             f"round, their range over the rounds in brackets.\n\n"
             "Sender, receiver and worker are threads of one process, each with a ZeroMQ context of its own; "

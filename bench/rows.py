@@ -145,15 +145,16 @@ def idle_manifest(idle_kind):
     def make(programs):
         path = programs.folder / f"idle-{idle_kind}.yaml"
         text = (MANIFESTS / "one_loop.yaml").read_text()
-        lines = [f'  idle_{number}: {IDLE_KINDS[idle_kind]}' for number in range(IDLE)]
+        lines = [f"  idle_{number}: " + IDLE_KINDS[idle_kind].format(folder=programs.folder, number=number)
+                 for number in range(IDLE)]
         path.write_text(text.replace("components:\n", "components:\n" + "\n".join(lines) + "\n"))
         return path
     return make
 
 
 IDLE_KINDS = {
-    "null.sink": "{kind: null.sink}",
-    "zmq.pull": '{kind: zmq.pull, bind: "tcp://127.0.0.1:*"}',
+    "null.sink": "{{kind: null.sink}}",
+    "zmq.pull": '{{kind: zmq.pull, bind: "ipc://{folder}/idle-{number}"}}',
 }
 
 

@@ -78,6 +78,7 @@ class Bench:
         self.endpoints = Endpoints(chosen.transport, folder)
         self.results = Results()
         self.libzmq = "?"
+        self.load_before = os.getloadavg()[0]
 
     def rows(self):
         picked = [row for row in all_rows() if row.name in self.chosen.rows]
@@ -138,7 +139,7 @@ class Bench:
     def facts(self):
         return {"date": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
                 "cpu": cpu_model(), "cores": os.cpu_count(), "kernel": platform.release(),
-                "libzmq": self.libzmq, "transport": self.chosen.transport, "commit": commit(),
+                "libzmq": self.libzmq, "load_before": round(self.load_before, 2), "transport": self.chosen.transport, "commit": commit(),
                 "rounds": self.chosen.rounds, "seconds": self.chosen.seconds, "quick": self.chosen.quick}
 
 
@@ -153,6 +154,12 @@ def commit():
     done = subprocess.run(["git", "-C", str(HERE), "describe", "--always", "--dirty"], capture_output=True,
                           text=True)
     return done.stdout.strip() or "unknown"
+
+
+def check_programs(programs):
+    for program in (programs.backplane, programs.proxy, programs.load, programs.echo_plugin):
+        if not Path(program).exists():
+            sys.exit(f"{program} is missing: build it first, as scripts/bench does")
 
 
 def allow_many_descriptors():
@@ -175,6 +182,9 @@ def main():
     allow_many_descriptors()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(chosen, Path(folder))
+        check_programs(bench.programs)
+        if bench.load_before > 0.5:
+            print(f"The machine is busy (load average {bench.load_before:.2f}): expect noise.", file=sys.stderr)
         rows = bench.run()
     facts = bench.facts()
     text = markdown(bench.results, rows, chosen.sizes, facts)
