@@ -30,7 +30,7 @@ Publisher::Publisher(Host host, int type)
       outlet_(host, type),
       slow_limit_(host.option("slow_limit")),
       drop_(host.option("slow") == "drop"),
-      missed_(host, "missed", "messages that at least one slow subscriber missed"),
+      left_behind_(host, "left_behind", "times that slow subscribers were left behind and missed messages"),
       retry_after_(first_retry) {
   if (const auto topic = host.option("topic"); topic.present()) topic_.emplace(topic.view());
 }
@@ -45,14 +45,12 @@ void Publisher::stop() {
 }
 
 Taken Publisher::send(Message& message) {
-  if (try_send(message)) {
-    waiting_since_ = 0;
-    retry_after_ = first_retry;
-    return Taken::yes;
+  if (!try_send(message)) {
+    if (may_wait()) return wait();
+    leave_slow_behind(message);
   }
-  const auto now = host_.now();
-  if (may_wait(now)) return wait();
-  send_past_slow(message, now);
+  waiting_since_ = 0;
+  retry_after_ = first_retry;
   return Taken::yes;
 }
 
@@ -60,22 +58,22 @@ bool Publisher::try_send(Message& message) {
   return send_message(outlet_.socket(), topic_ ? std::span<Frame>(&*topic_, 1) : std::span<Frame>{}, message);
 }
 
-bool Publisher::may_wait(std::int64_t now) {
-  if (drop_ || now < missing_until_) return false;
-  if (slow_limit_ == 0) return true;
+bool Publisher::may_wait() {
+  if (drop_) return false;
+  const auto now = host_.now();
   if (waiting_since_ == 0) waiting_since_ = now;
-  return now - waiting_since_ < slow_limit_;
+  return slow_limit_ == 0 || now - waiting_since_ < slow_limit_;
 }
 
-// Those with room get it, the slow ones do not.
-void Publisher::send_past_slow(Message& message, std::int64_t now) {
+// Those with room get the message. libzmq leaves the others out, of this and of what follows, until they have
+// made room: it tells nobody what they missed.
+void Publisher::leave_slow_behind(Message& message) {
   set_lossless(outlet_.socket(), false);
   const bool sent = try_send(message);
   set_lossless(outlet_.socket(), true);
   if (!sent) throw Error("SendFailed", "the publisher takes no message");
-  missed_.happened("a slow subscriber missed a message: it has send_hwm messages waiting");
-  missing_until_ = now + slow_limit_;
-  waiting_since_ = 0;
+  left_behind_.happened(
+      "a slow subscriber was left behind: it misses messages until it has read what waits for it");
 }
 
 Taken Publisher::wait() {

@@ -36,10 +36,12 @@ class Push {
 inline constexpr std::array<Option, 3> publish_options = {{
     {"topic", text, optional, "put this before every message as its first frame"},
     {"slow", choice("wait|drop"), "wait",
-     "when a subscriber has send_hwm messages waiting: wait for it, or let it miss messages (counted)"},
+     "when a subscriber has send_hwm messages waiting: wait for it, or leave it behind: it misses messages "
+     "until it has read half of those (counted as left_behind)"},
     {"slow_limit", duration, "10s",
-     "after waiting this long, a slow subscriber misses messages (counted), so that it does not stop the "
-     "others. 0: wait for ever"},
+     "after waiting this long, a slow subscriber is left behind, so that it does not stop the others. 0: "
+     "wait "
+     "for ever"},
 }};
 
 // A PUB or XPUB socket. Messages that nobody subscribes to are gone, as publishing has it.
@@ -53,18 +55,17 @@ class Publisher {
 
  private:
   bool try_send(Message& message);
-  bool may_wait(std::int64_t now);
-  void send_past_slow(Message& message, std::int64_t now);
+  bool may_wait();
   Taken wait();
+  void leave_slow_behind(Message& message);
 
   Host host_;
   Outlet outlet_;
   std::optional<Frame> topic_;
   std::int64_t slow_limit_;  // nanoseconds; 0: for ever
   bool drop_;
-  Trouble missed_;
+  Trouble left_behind_;
   std::int64_t waiting_since_ = 0;  // 0: it is not waiting
-  std::int64_t missing_until_ = 0;  // until then slow subscribers are not waited for
   std::chrono::nanoseconds retry_after_;
   Timer retry_;
 };
