@@ -74,6 +74,8 @@ class ArgumentReader {
 
   Array arrange(Arguments given) const {
     const auto& parameters = entry_.parameters;
+    if (given.positional.size() == parameters.size() && given.named.empty())
+      return std::move(given.positional);
     if (given.positional.size() > parameters.size())
       refuse("takes " + std::to_string(parameters.size()) + " arguments (" + names() + "), got " +
              std::to_string(given.positional.size()));

@@ -263,6 +263,29 @@ struct IsOptional : std::false_type {};
 template <typename T>
 struct IsOptional<std::optional<T>> : std::true_type {};
 
+// What Functions::add needs to know of a parameter's type, so that it is no template itself.
+struct ParameterTraits {
+  const char* type;
+  bool optional;
+  bool all_arguments;
+  void (*try_take)(Value value);  // throws TypeMismatch
+};
+template <typename T>
+void try_take(Value value) {
+  (void)Converter<T>::take(value);
+}
+template <typename T>
+constexpr ParameterTraits traits_of() {
+  return {type_of<T>(), IsOptional<T>::value, std::is_same_v<T, Arguments>, &try_take<T>};
+}
+template <typename Parameters>
+struct TraitsOf;
+template <typename... P>
+struct TraitsOf<Types<P...>> {
+  static constexpr std::size_t count = sizeof...(P);
+  static constexpr ParameterTraits list[] = {traits_of<std::remove_cvref_t<P>>()..., ParameterTraits{}};
+};
+
 // Converts one argument, and names the parameter when it does not fit.
 template <typename T>
 T take_argument(const CallRecord& record, Value& value, std::size_t index) {
@@ -376,7 +399,8 @@ class Functions {
     } else {
       entry->result = detail::type_of<typename detail::ResultOf<Result>::Type>();
     }
-    describe_parameters(*entry, typename Split::Rest(), parameters);
+    using Traits = detail::TraitsOf<typename Split::Rest>;
+    describe_parameters(*entry, Traits::list, Traits::count, parameters);
     check(*entry);
     if constexpr (std::is_member_function_pointer_v<Callable>) {
       using Class = typename Signature::Class;
@@ -447,11 +471,10 @@ class Functions {
     throw Error("BadFunction", function + ": a member function of a class that the component is not");
   }
 
-  template <typename... P>
-  static void describe_parameters(detail::FunctionEntry& entry, detail::Types<P...>,
-                                  std::initializer_list<Parameter> given) {
-    constexpr std::size_t count = sizeof...(P);
-    entry.any_arguments = (std::is_same_v<std::remove_cvref_t<P>, Arguments> || ...);
+  static void describe_parameters(detail::FunctionEntry& entry, const detail::ParameterTraits* traits,
+                                  std::size_t count, std::initializer_list<Parameter> given) {
+    entry.any_arguments =
+        std::any_of(traits, traits + count, [](const auto& one) { return one.all_arguments; });
     if (entry.any_arguments) {
       if (count != 1) bad(entry, "a parameter of type Arguments must be the only one");
       entry.parameters.push_back({given.size() == 0 ? "arguments" : given.begin()->name, "any", {}, {}});
@@ -460,39 +483,31 @@ class Functions {
     if (given.size() != 0 && given.size() != count)
       bad(entry,
           "takes " + std::to_string(count) + " parameters, " + std::to_string(given.size()) + " are named");
-    const char* types[] = {detail::type_of<std::remove_cvref_t<P>>()..., nullptr};
-    const bool optional_types[] = {detail::IsOptional<std::remove_cvref_t<P>>::value..., false};
     for (std::size_t i = 0; i < count; ++i) {
-      detail::FunctionEntry::Described made{"arg" + std::to_string(i + 1), types[i], {}, {}};
+      detail::FunctionEntry::Described made{"arg" + std::to_string(i + 1), traits[i].type, {}, {}};
       if (given.size() != 0) {
         made.name = given.begin()[i].name;
         made.default_value = given.begin()[i].default_value;
       }
-      if (!made.default_value && optional_types[i]) made.default_value = Value();
-      if (made.default_value) made.default_json = to_json(*made.default_value);
+      if (!made.default_value && traits[i].optional) made.default_value = Value();
+      if (made.default_value) {
+        made.default_json = to_json(*made.default_value);
+        check_default(entry, made, traits[i]);
+      } else if (i > 0 && entry.parameters[i - 1].default_value) {
+        bad(entry, "\"" + made.name + "\" follows a parameter with a default and has none");
+      }
       entry.parameters.push_back(std::move(made));
     }
-    check_defaults(entry, detail::Types<P...>(), std::index_sequence_for<P...>());
   }
 
-  template <typename... P, std::size_t... Index>
-  static void check_defaults(const detail::FunctionEntry& entry, detail::Types<P...>,
-                             std::index_sequence<Index...>) {
-    [[maybe_unused]] const auto fits = [&]<typename T>(std::type_identity<T>, std::size_t index) {
-      const auto& parameter = entry.parameters[index];
-      if (!parameter.default_value) {
-        if (index > 0 && entry.parameters[index - 1].default_value)
-          bad(entry, "\"" + parameter.name + "\" follows a parameter with a default and has none");
-        return;
-      }
-      try {
-        Value scratch = *parameter.default_value;
-        (void)Converter<T>::take(scratch);
-      } catch (const TypeMismatch& failure) {
-        bad(entry, "the default of \"" + parameter.name + "\": " + failure.what());
-      }
-    };
-    (fits(std::type_identity<std::remove_cvref_t<P>>(), Index), ...);
+  static void check_default(const detail::FunctionEntry& entry,
+                            const detail::FunctionEntry::Described& parameter,
+                            const detail::ParameterTraits& traits) {
+    try {
+      traits.try_take(*parameter.default_value);
+    } catch (const TypeMismatch& failure) {
+      bad(entry, "the default of \"" + parameter.name + "\": " + failure.what());
+    }
   }
 
   void check(detail::FunctionEntry& entry) const {

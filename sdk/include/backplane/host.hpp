@@ -306,6 +306,7 @@ class Host {
   }
   Gauge gauge(const char* name, const char* help) const { return Gauge(host_->gauge(host_, name, help)); }
 
+  // A component that publishes functions leaves this to the SDK, which tells how many calls run.
   void holding(std::uint64_t count) const { host_->holding(host_, count); }
   void finished() const { host_->finished(host_); }
   void failed(std::string_view type, std::string_view message) const {
