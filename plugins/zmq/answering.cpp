@@ -26,13 +26,18 @@ std::string_view part(const Message& outcome, std::size_t index) {
   return index < outcome.size() ? outcome[index] : std::string_view{};
 }
 
-// Makes ROUTER say when a peer is gone or full, instead of dropping in silence.
+}  // namespace
+
+void take_way(Message& request, std::size_t count, Way& way) {
+  way.resize(count);
+  for (std::size_t i = 0; i < count; ++i) zmq_msg_move(way[i].raw(), request.raw(i));
+  request.remove_front(count);
+}
+
 void make_mandatory(void* socket) { set_option(socket, "handover", ZMQ_ROUTER_MANDATORY, 1); }
 
-enum class Delivered { yes, peer_gone, peer_full };
-
-// Sends `way` and `answer`. The peer is known to be there once the first frame was taken.
-Delivered send_answer(void* socket, std::vector<Frame>& way, Message& answer) {
+// The peer is known to be there, with room, once the first frame was taken.
+Delivered send_answer(void* socket, Way& way, Message& answer) {
   if (answer.empty()) answer.add_empty();
   for (auto& frame : way)
     if (zmq_msg_send(frame.raw(), socket, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
@@ -42,8 +47,6 @@ Delivered send_answer(void* socket, std::vector<Frame>& way, Message& answer) {
       return Delivered::peer_gone;
   return Delivered::yes;
 }
-
-}  // namespace
 
 Answerer::Answerer(Host host, Envelope envelope, Manner manner)
     : host_(host),
@@ -94,9 +97,7 @@ Sent Answerer::pass_on(Message message, std::size_t envelope) {
 Sent Answerer::ask(Message message, std::size_t envelope) {
   const auto number = waiting_.take();
   auto& way = *waiting_.find(number);
-  way.resize(envelope);
-  for (std::size_t i = 0; i < envelope; ++i) zmq_msg_move(way[i].raw(), message.raw(i));
-  message.remove_front(envelope);
+  take_way(message, envelope, way);
   const auto sent = host_.request(std::move(message), number);
   if (sent == Sent::yes || sent == Sent::pause) return sent;
   if (auto* unanswered = waiting_.find(number)) {
@@ -107,9 +108,8 @@ Sent Answerer::ask(Message message, std::size_t envelope) {
 }
 
 Sent Answerer::accept(Message message, std::size_t envelope) {
-  Way way(envelope);
-  for (std::size_t i = 0; i < envelope; ++i) zmq_msg_move(way[i].raw(), message.raw(i));
-  message.remove_front(envelope);
+  Way way;
+  take_way(message, envelope, way);
   const auto sent = host_.send(std::move(message));
   if (sent == Sent::yes || sent == Sent::pause) {
     reply(way, host_.message({accepted_reply_}));

@@ -16,6 +16,20 @@
 
 namespace backplane::zmq {
 
+// The frames that lead back to an asker.
+using Way = std::vector<Frame>;
+
+// Moves the first `count` frames of a request, its envelope, into `way`, and leaves the body.
+void take_way(Message& request, std::size_t count, Way& way);
+
+// Makes a ROUTER socket say when a peer is gone or full, instead of dropping in silence.
+void make_mandatory(void* socket);
+
+enum class Delivered { yes, peer_gone, peer_full };
+
+// Sends an answer along its way; both are used up. An answer without frames is sent as one empty frame.
+Delivered send_answer(void* socket, Way& way, Message& answer);
+
 class Answerer {
  public:
   // What becomes of a request.
@@ -32,8 +46,6 @@ class Answerer {
   void stop();
 
  private:
-  using Way = std::vector<Frame>;  // the frames that lead back to an asker
-
   bool take(Message message);
   Sent pass_on(Message message, std::size_t envelope);
   Sent ask(Message message, std::size_t envelope);

@@ -87,22 +87,30 @@ RepBypass::RepBypass(Host host)
     : host_(host),
       receiver_(host),
       undelivered_(host, "undelivered", "answers that could not be sent"),
-      outlet_(host, ZMQ_REP) {
+      outlet_(host, ZMQ_ROUTER) {
   if (const auto reply = host.option("reply"); reply.present()) reply_ = std::string(reply);
 }
 
 void RepBypass::start() {
-  outlet_.start([this] {
+  const auto readable = [this] {
     receiver_.run(outlet_.socket(), [this](Message request) {
       answer(std::move(request));
       return true;
     });
-  });
+  };
+  outlet_.start(readable, make_mandatory);
 }
 
 void RepBypass::answer(Message request) {
+  const auto envelope = envelope_frames(frames_of(request), Envelope::delimited);
+  if (!envelope) {
+    receiver_.malformed("a request without a delimiter, or with nothing behind it");
+    return;
+  }
+  take_way(request, *envelope, way_);
   Message reply = reply_ ? host_.message({*reply_}) : std::move(request);
-  if (!send_message(outlet_.socket(), reply)) undelivered_.happened("an answer could not be sent");
+  if (send_answer(outlet_.socket(), way_, reply) != Delivered::yes)
+    undelivered_.happened("an answer could not be sent: its peer has gone, or does not read");
 }
 
 void RepBypass::stop() { outlet_.stop(); }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "answering.hpp"
 #include "outlet.hpp"
 #include "socket.hpp"
 #include "socket_options.hpp"
@@ -87,6 +88,7 @@ class RepBypass {
 
   Host host_;
   std::optional<std::string> reply_;
+  Way way_;
   Receiver receiver_;
   Trouble undelivered_;
   Outlet outlet_;

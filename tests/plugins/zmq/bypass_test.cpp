@@ -70,12 +70,13 @@ TEST(RepBypass, AnswersAFixedText) {
 }
 
 TEST(RepBypass, MalformedRequestsStopNothing) {
-  FakeComponent<RepBypass> echo({{"bind", any_port}, {"max_frames", "2"}});
+  FakeComponent<RepBypass> echo({{"bind", any_port}, {"max_frames", "4"}});
   echo.start();
   Peer bad(ZMQ_DEALER);
   bad.connect(endpoint_of(echo));
   bad.send({"no delimiter"});
   bad.send({"", "too", "many", "frames"});
+  ASSERT_TRUE(echo.run_until([&] { return echo.metric("malformed") == 2; }, kPatience));
   Peer asker(ZMQ_REQ);
   asker.connect(endpoint_of(echo));
   asker.send({"hello"});

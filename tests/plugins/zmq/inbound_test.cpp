@@ -118,7 +118,7 @@ TEST(Pull, APeerThatVanishesInTheMiddleOfAMessageLeavesNothingBehind) {
   const std::string first_frame = std::string("\1\5first", 7);
   {
     Peer raw(ZMQ_STREAM);
-    raw.connect(endpoint_of(pull));
+    raw.set(ZMQ_LINGER, 5000).connect(endpoint_of(pull));
     const auto hello = raw.receive();
     ASSERT_TRUE(hello.has_value());
     for (const auto& part : {greeting, ready, first_frame}) raw.send({hello->front(), part});
@@ -135,14 +135,14 @@ TEST(Pull, GarbageOnThePortStopsNothing) {
   FakeComponent<Pull> pull({{"bind", any_port}, {"monitor", "true"}});
   pull.start();
   Peer raw(ZMQ_STREAM);
-  raw.connect(endpoint_of(pull));
+  raw.set(ZMQ_RECONNECT_IVL, -1).connect(endpoint_of(pull));
   const auto hello = raw.receive();
   ASSERT_TRUE(hello.has_value());
   raw.send({hello->front(), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" + std::string(100, '\xff')});
   EXPECT_TRUE(pull.run_until([&] { return pull.metric("disconnected") == 1; }, kPatience));
   const std::string greeting = std::string("\xff\0\0\0\0\0\0\0\1\x7f\3\0NONE", 16) + std::string(48, '\0');
   Peer stranger(ZMQ_STREAM);
-  stranger.connect(endpoint_of(pull));
+  stranger.set(ZMQ_RECONNECT_IVL, -1).connect(endpoint_of(pull));
   const auto other_hello = stranger.receive();
   ASSERT_TRUE(other_hello.has_value());
   stranger.send({other_hello->front(), greeting});
