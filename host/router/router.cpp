@@ -43,6 +43,7 @@ void free_batch(void* data, void*) { delete static_cast<Batch*>(data); }
 std::string loop_identity(std::uint32_t loop) { return "loop" + std::to_string(loop); }
 
 void batch_to_frame(Batch* batch, zmq_msg_t* frame) {
+  hand_over(*batch);
   if (zmq_msg_init_data(frame, batch, sizeof *batch, free_batch, nullptr) == 0) return;
   delete batch;
   throw std::bad_alloc();
@@ -51,7 +52,7 @@ void batch_to_frame(Batch* batch, zmq_msg_t* frame) {
 Batch* batch_of(zmq_msg_t* frame) {
   if (zmq_msg_size(frame) != sizeof(Batch)) return nullptr;
   auto* batch = static_cast<Batch*>(zmq_msg_data(frame));
-  return batch->mark == Batch::mark_of_ours ? batch : nullptr;
+  return batch->mark.load(std::memory_order_acquire) == Batch::mark_of_ours ? batch : nullptr;
 }
 
 Router::Router(void* zmq_context, std::function<void(std::string_view)> report) : report_(std::move(report)) {
@@ -124,12 +125,13 @@ void Router::take_batches() {
   for (int i = 0; i < batches_per_turn; ++i) {
     if (zmq_msg_recv(&identity, inbound_, ZMQ_DONTWAIT) < 0) break;
     if (zmq_msg_recv(&frame, inbound_, 0) < 0) break;
-    const Batch* batch = batch_of(&frame);
+    Batch* batch = batch_of(&frame);
     if (batch == nullptr) {
       report_("the router refused a batch that no loop made");
       continue;
     }
     const auto to = loop_identity(batch->destination);
+    hand_over(*batch);
     if (zmq_send(outbound_, to.data(), to.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
         zmq_msg_send(&frame, outbound_, ZMQ_DONTWAIT) < 0) {
       report_("the router could not reach " + to + ": " + zmq_strerror(errno));
