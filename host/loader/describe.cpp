@@ -39,7 +39,8 @@ const bp_plugin* load(const fs::path& file, const fs::path& original, const ElfF
   }
 }
 
-Description describe_here(const fs::path& file, const fs::path& original, HelperReport& report) {
+Description describe_here(const fs::path& file, const fs::path& original, OptionTables options,
+                          HelperReport& report) {
   Description description;
   report.stage("loading");
   const auto* table = load(file, original, read_elf(file), description);
@@ -51,15 +52,17 @@ Description describe_here(const fs::path& file, const fs::path& original, Helper
   } catch (const Refused& refusal) {
     description.reason = refusal.what();
   }
+  if (options == OptionTables::leave_out)
+    for (auto& kind : description.plugin->kinds) kind.options.clear();
   return description;
 }
 
 }  // namespace
 
 Description describe_in_helper(const fs::path& file, const fs::path& original,
-                               std::chrono::milliseconds limit) {
+                               std::chrono::milliseconds limit, OptionTables options) {
   const auto work = [&](HelperReport& report) {
-    report.result(to_json(describe_here(file, original, report)));
+    report.result(to_json(describe_here(file, original, options, report)));
   };
   auto outcome = run_helper(work, limit);
   Description description;

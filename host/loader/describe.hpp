@@ -15,6 +15,9 @@ namespace backplane::host {
 // How long a plugin may take to load and to tell what it offers.
 inline constexpr std::chrono::milliseconds loading_limit{5000};
 
+// Option tables may be left out by who reads them in its own process later: large ones take milliseconds.
+enum class OptionTables { include, leave_out };
+
 struct Description {
   std::string reason;                // why the file is refused, without its name; empty: it can be loaded
   std::optional<PluginInfo> plugin;  // complete when `reason` is empty; otherwise as far as it could be read
@@ -28,6 +31,7 @@ struct Description {
 // Whatever it does becomes a reason. Tables of kinds (`KindInfo::table`) are null.
 // REQUIRES: this process has one thread; what another one holds locked would stay locked in the child.
 Description describe_in_helper(const std::filesystem::path& file, const std::filesystem::path& original,
-                               std::chrono::milliseconds limit = loading_limit);
+                               std::chrono::milliseconds limit = loading_limit,
+                               OptionTables options = OptionTables::include);
 
 }  // namespace backplane::host

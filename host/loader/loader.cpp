@@ -219,7 +219,7 @@ PluginInfo Loader::load_copy(const fs::path& copy, const fs::path& original) {
   if (const auto fault = fault_of(facts); !fault.empty()) throw Refused(fault);
   PluginInfo described;
   if (probe_) {
-    auto description = describe_in_helper(copy, original);
+    auto description = describe_in_helper(copy, original, loading_limit, OptionTables::leave_out);
     if (!description.reason.empty()) throw Refused(full_reason(description));
     described = std::move(*description.plugin);
     refuse_known_kinds(described);

@@ -69,6 +69,13 @@ TEST_F(Helper, DescribesAPluginCompletely) {
   EXPECT_EQ(repeat.parameters.at(1).default_json, "1");
 }
 
+TEST_F(Helper, LeavesOutOptionTablesWhenAsked) {
+  const auto brief =
+      describe_in_helper(plugin("plain"), plugin("plain"), loading_limit, OptionTables::leave_out);
+  EXPECT_THAT(brief.plugin->kinds.at(0).options, IsEmpty());
+  EXPECT_EQ(brief.plugin->kinds.at(0).functions->size(), 1u);
+}
+
 TEST_F(Helper, SurvivesACrash) {
   EXPECT_THAT(reason_of("crash"), StartsWith("crashed while loading: segmentation fault (signal 11)"));
 }
