@@ -149,4 +149,14 @@ std::vector<std::string> HostProcess::lines_with(const std::string& text) const 
   return found;
 }
 
+std::optional<std::uint64_t> HostProcess::ledger_count(const std::string& account,
+                                                       const std::string& column) const {
+  const auto lines = lines_with("ledger " + account + ":");
+  if (lines.empty()) return std::nullopt;
+  const auto numbers = lines.back().substr(lines.back().find("ledger " + account + ":"));
+  const auto place = numbers.find(" " + column + " ", account.size());
+  if (place == std::string::npos) return std::nullopt;
+  return std::stoull(numbers.substr(place + column.size() + 2));
+}
+
 }  // namespace backplane::test

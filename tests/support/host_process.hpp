@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <csignal>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -82,7 +83,9 @@ class HostProcess {
   bool says(const std::string& text, std::chrono::nanoseconds limit = kPatience) const;
   // The lines of standard error that hold `text`.
   std::vector<std::string> lines_with(const std::string& text) const;
-  std::vector<std::string> ledger() const { return lines_with("ledger"); }
+  std::vector<std::string> ledger() const { return lines_with("ledger "); }
+  // A number of the ledger it printed: ledger_count("route jobs -> workers", "out"). Nothing: not there.
+  std::optional<std::uint64_t> ledger_count(const std::string& account, const std::string& column) const;
 
  private:
   TemporaryFolder folder_;
