@@ -503,6 +503,7 @@ Watched* Loop::watch(Component& component, void* socket, int descriptor, std::ui
 
 void Loop::change_watch(Watched& watched, std::uint32_t events) {
   watched.events = events;
+  watched.used = true;
   if (watched.socket != nullptr) {
     mark_dirty(*watched.component);
   } else {
@@ -531,8 +532,10 @@ void Loop::unwatch(Watched& watched) {
 }
 
 void Loop::review(Component& component) {
-  for (auto* watched : component.watches)
+  for (auto* watched : component.watches) {
+    watched->used = true;
     if (watched->socket == nullptr) poll_descriptor(*watched);
+  }
   mark_dirty(component);
 }
 
@@ -547,8 +550,11 @@ void Loop::look_at_dirty() {
   for (std::size_t i = 0; i < dirty_.size(); ++i) {
     Component& component = *dirty_[i];
     component.dirty = false;
-    for (auto* watched : component.watches)
-      if (watched->socket != nullptr) look_at_socket(*watched);
+    for (auto* watched : component.watches) {
+      const bool waits = (watched->events & (BP_READABLE | BP_WRITABLE)) != 0;
+      const bool used = std::exchange(watched->used, false) || (watched->events & BP_ALONE) == 0;
+      if (watched->socket != nullptr && waits && used) look_at_socket(*watched);
+    }
   }
   dirty_.clear();
   if (!ended_watches_) return;
@@ -589,6 +595,7 @@ void Loop::run_watch(Watched& watched) {
   auto ready = watched.ready & watched.events;
   if (watched.component->reading_paused() && (watched.events & BP_ALWAYS) == 0) ready &= ~BP_READABLE;
   if (watched.ended || ready == 0) return;
+  watched.used = true;
   const Running running(*this, *watched.component);
   watched.run(watched.data, ready);
 }

@@ -40,6 +40,7 @@ struct Watched {
   std::uint32_t ready = 0;
   bool queued = false;  // in the list of ready ones
   bool ended = false;   // unwatched; freed at the end of the turn
+  bool used = true;     // its callback ran, or what it waits for has changed
   bp_watch_callback run = nullptr;
   void* data = nullptr;
 };

@@ -18,7 +18,7 @@ std::vector<std::string> read_topics(const Host& host) {
 
 void Inlet::start(const std::function<void(void*)>& prepare) {
   socket_.emplace(host_, type_, plan_, prepare);
-  watch_ = host_.watch_socket(socket_->get(), BP_READABLE, [this](std::uint32_t) {
+  watch_ = host_.watch_socket(socket_->get(), BP_READABLE | BP_ALONE, [this](std::uint32_t) {
     receiver_.run(socket_->get(),
                   [this](Message message) { return host_.send(std::move(message)) != Sent::pause; });
   });

@@ -45,7 +45,8 @@ Monitor::Monitor(Host host, void* socket)
     zmq_close(events_);
     throw Error("MonitorFailed", why);
   }
-  watch_ = host_.watch_socket(events_, BP_READABLE | BP_ALWAYS, [this](std::uint32_t) { read_events(); });
+  watch_ = host_.watch_socket(events_, BP_READABLE | BP_ALWAYS | BP_ALONE,
+                              [this](std::uint32_t) { read_events(); });
 }
 
 Monitor::~Monitor() {

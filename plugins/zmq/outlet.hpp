@@ -20,9 +20,10 @@ class Outlet {
   // Opens the socket. `readable` is called while it has something to read. Throws Error.
   void start(std::function<void()> readable = {}, const std::function<void(void*)>& prepare = {}) {
     readable_ = std::move(readable);
+    reading_ = readable_ ? BP_READABLE : 0u;
     socket_.emplace(host_, type_, plan_, prepare);
     // Watched even when it only sends: libzmq needs a call now and then to let go of peers that have left.
-    watch_ = host_.watch_socket(socket_->get(), BP_READABLE, [this](std::uint32_t events) { ready(events); });
+    watch_ = host_.watch_socket(socket_->get(), wanted(), [this](std::uint32_t events) { ready(events); });
   }
   void stop() {
     watch_.end();
@@ -71,7 +72,7 @@ class Outlet {
   int type_;
   SocketPlan plan_;
   std::function<void()> readable_;
-  std::uint32_t reading_ = BP_READABLE;
+  std::uint32_t reading_ = 0;
   bool waiting_ = false;
   std::optional<Socket> socket_;
   Watch watch_;

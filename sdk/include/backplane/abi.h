@@ -242,6 +242,9 @@ typedef enum bp_severity { BP_TRACE = 0, BP_DEBUG = 1, BP_INFO = 2, BP_WARNING =
 #define BP_WRITABLE 2u
 /* With BP_READABLE: call it also while this component is paused or draining (heartbeats, answers). */
 #define BP_ALWAYS 4u
+/* Of a ZeroMQ socket: only this watch's callback uses it. The host then need not look at it whenever another
+ * callback of the component has run. */
+#define BP_ALONE 8u
 
 /* Called on the component's loop. `data` is what was given with it. */
 typedef void (*bp_callback)(void* data);
