@@ -51,7 +51,7 @@ namespace detail {
 
 inline void copy_text(char* to, std::size_t room, std::string_view from) {
   const auto count = std::min(room - 1, from.size());
-  std::memcpy(to, from.data(), count);
+  if (count > 0) std::memcpy(to, from.data(), count);
   to[count] = '\0';
 }
 
