@@ -226,16 +226,10 @@ bool Loop::run_and_wait(std::function<void()> task, std::chrono::nanoseconds lim
   auto done = std::make_shared<std::promise<void>>();
   auto result = done->get_future();
   post([done, task = std::move(task)] {
-    try {
-      task();
-      done->set_value();
-    } catch (...) {
-      done->set_exception(std::current_exception());
-    }
+    task();
+    done->set_value();
   });
-  if (result.wait_for(limit) != std::future_status::ready) return false;
-  result.get();
-  return true;
+  return result.wait_for(limit) == std::future_status::ready;
 }
 
 bool Loop::post_callback(Component& component, bp_callback callback, void* data) {

@@ -76,8 +76,8 @@ class Loop {
 
   // Runs `task` on this loop. Any thread but this one.
   void post(std::function<void()> task);
-  // Runs `task` on this loop and waits until it is done; what it throws is thrown here. False: not within
-  // `limit` (it may still run later). Any thread but this one.
+  // Runs `task` on this loop and waits until it is done. False: not within `limit` (it may still run later).
+  // The task must not throw. Any thread but this one.
   bool run_and_wait(std::function<void()> task, std::chrono::nanoseconds limit);
   bool on_thread() const { return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed); }
 

@@ -128,22 +128,41 @@ void Runtime::make_loops_and_components() {
     throw std::runtime_error("the loops did not attach to the router within 10 s");
 }
 
+// Takes one step of a component's start on its loop. An exception does not change threads; its text does.
+void Runtime::on_its_loop(Component& component, const std::function<void()>& step, const char* verb) {
+  struct Failure {
+    std::string text;
+    bool refused = false;
+  };
+  auto failure = std::make_shared<Failure>();
+  const bool done = component.loop().run_and_wait(
+      [failure, step] {
+        try {
+          step();
+        } catch (const StartError& error) {
+          *failure = {error.what(), error.refused()};
+        }
+      },
+      create_limit);
+  if (!done)
+    throw StartError("component \"" + component.name() + "\" was not " + verb + " within 60 s", false);
+  if (!failure->text.empty()) throw StartError(failure->text, failure->refused);
+}
+
 void Runtime::create_components() {
   for (const auto& component : components_) {
-    const bool done = component->loop().run_and_wait(
-        [&component] {
-          component->create();
-          component->loop().add_component(*component);
-        },
-        create_limit);
-    if (!done) throw StartError("component \"" + component->name() + "\" was not made within 60 s", true);
+    const auto create = [target = component.get()] {
+      target->create();
+      target->loop().add_component(*target);
+    };
+    on_its_loop(*component, create, "made");
   }
 }
 
 void Runtime::start_components() {
   for (const auto& component : components_) {
-    const bool done = component->loop().run_and_wait([&component] { component->start(); }, create_limit);
-    if (!done) throw StartError("component \"" + component->name() + "\" did not start within 60 s", false);
+    on_its_loop(
+        *component, [target = component.get()] { target->start(); }, "started");
     log_.write(LogLevel::debug, component->name(), "started on loop " + component->loop().name());
   }
 }

@@ -75,6 +75,7 @@ class Runtime {
   };
 
   void make_loops_and_components();
+  static void on_its_loop(Component& component, const std::function<void()>& step, const char* verb);
   void create_components();
   void start_components();
   bool all_quiet();
