@@ -17,6 +17,13 @@ std::string include_chain(const Source& source) {
   return chain + ")";
 }
 
+// A problem is one line whatever a file's name, a plugin's reason or a text of YAML brings into it.
+std::string one_line(std::string text) {
+  for (auto& c : text)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  return text;
+}
+
 }  // namespace
 
 std::string to_text(const Place& place) {
@@ -25,14 +32,14 @@ std::string to_text(const Place& place) {
 
 void Problems::error(const Place& place, std::string text) {
   if (errors_.size() < problem_limit) {
-    errors_.push_back({place, std::move(text)});
+    errors_.push_back({place, one_line(std::move(text))});
   } else {
     ++more_errors_;
   }
 }
 
 void Problems::warning(const Place& place, std::string text) {
-  if (warnings_.size() < problem_limit) warnings_.push_back({place, std::move(text)});
+  if (warnings_.size() < problem_limit) warnings_.push_back({place, one_line(std::move(text))});
 }
 
 void Problems::deliver(ReadResult& result) {

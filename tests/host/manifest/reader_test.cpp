@@ -302,6 +302,13 @@ TEST_F(Reading, SortsErrorsByFileThenPlace) {
   EXPECT_THAT(result_.errors[2].text, HasSubstr("(included from a.yaml:1:10, main.yaml:1:10)"));
 }
 
+TEST_F(Reading, TellsEveryProblemOnOneLine) {
+  read("include: \"a\\nb\"\ncomponents: {\"x\\ny\": {kind: \"k\\nl\"}}\nroutes: [{from: z, to: z}]\n",
+       "m\nain.yaml");
+  EXPECT_EQ(result_.errors.size(), 5u);
+  for (const auto& error : result_.errors) EXPECT_EQ(error.text.find('\n'), std::string::npos) << error.text;
+}
+
 TEST_F(Reading, LimitsIncludesInsideEachOther) {
   for (int i = 0; i < 100; ++i)
     file("f" + std::to_string(i) + ".yaml", "include: f" + std::to_string(i + 1) + ".yaml\n");
@@ -395,6 +402,13 @@ std::string large_manifest(int count) {
   return text;
 }
 
+// Sanitizers slow everything down.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr double patience = 10;
+#else
+constexpr double patience = 1;
+#endif
+
 // Processor time, so that a busy machine does not count.
 double seconds_of(const std::function<void()>& work) {
   const auto start = std::clock();
@@ -408,11 +422,7 @@ TEST_F(Reading, ChecksAThousandComponentsAndRoutesInUnderASecond) {
   EXPECT_EQ(errors(), "");
   EXPECT_EQ(result_.manifest->components.size(), 1001u);
   RecordProperty("seconds", std::to_string(seconds));
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  EXPECT_LT(seconds, 10);
-#else
-  EXPECT_LT(seconds, 1);
-#endif
+  EXPECT_LT(seconds, 1 * patience);
 }
 
 TEST_F(Reading, CountsErrorsBeyondTheLimitWithoutKeepingThem) {
@@ -503,7 +513,7 @@ class Malice : public Reading, public testing::WithParamInterface<std::string> {
 TEST_P(Malice, IsRefusedSoon) {
   const double seconds = seconds_of([&] { read(malicious_texts().at(GetParam())); });
   EXPECT_FALSE(result_.manifest);
-  EXPECT_LT(seconds, 20);
+  EXPECT_LT(seconds, 30 * patience);
 }
 
 INSTANTIATE_TEST_SUITE_P(Texts, Malice, testing::ValuesIn(names_of(malicious_texts())),
