@@ -62,13 +62,14 @@ struct WireArguments {
   std::vector<std::string> topics;     // send: the first frame; listen: subscriptions
   std::uint64_t count = 0;             // stop after so many messages; 0: no limit
   std::chrono::nanoseconds timeout{};  // give up when nothing moves for so long; 0: never
-  bool frames = false;                 // messages as lines of JSON, every frame told apart
+  bool json = false;                   // print messages as lists of frames in JSON
 };
 
 struct SendArguments {
   WireArguments wire;
   std::vector<std::filesystem::path> files;  // "-": standard input
   bool whole = false;                        // a file is one message, not one message per line
+  bool frames = false;                       // a line is a list of frames in JSON
   bool replies = false;                      // wait for as many answers as messages were sent
 };
 

@@ -87,8 +87,8 @@ class Listener {
   // Returns now and then under load, too, so that a signal is seen.
   void print_what_is_there() {
     for (int i = 0; i < 10'000 && wants_more() && socket_.try_receive(frames_); ++i) {
-      console_.out << (wire_.frames ? frames_to_json(frames_)
-                                    : frames_to_text(frames_, console_.out_is_terminal))
+      console_.out << (wire_.json ? frames_to_json(frames_)
+                                  : frames_to_text(frames_, console_.out_is_terminal))
                    << '\n';
       std::uint64_t size = 0;
       for (const auto& frame : frames_) size += frame.size();

@@ -43,6 +43,8 @@ class Grammar {
  public:
   Grammar() {
     app_.require_subcommand(0, 1);
+    app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
+    app_.get_formatter()->label("Subcommands", "Commands");
     app_.fallthrough();  // so that --plugin-path may follow the command, too
     repeatable(
         app_.add_option("--plugin-path", plugin_path_, "A folder to search for plugins first (repeatable)"),
@@ -76,9 +78,9 @@ class Grammar {
       app_.parse(arguments);
       if (version_flag_) return Command(VersionArguments{});
       if (command_) return command_();
-      return Answer{kRefused, app_.help()};
+      return Answer{kRefused, help()};
     } catch (const CLI::CallForHelp&) {
-      return Answer{kDone, app_.help()};
+      return Answer{kDone, help()};
     } catch (const CLI::ParseError& error) {
       return Answer{kRefused, explain(error.what())};
     } catch (const UsageError& error) {
@@ -244,9 +246,10 @@ class Grammar {
     command->add_option("FILE", send_.files, "Files to send; - or none is standard input");
     repeatable(command->add_option("--topic", send_.wire.topics, "A first frame for every message"), "TEXT");
     auto* whole = command->add_flag("--whole", send_.whole, "One message per file instead of one per line");
-    command->add_flag("--frames", send_.wire.frames, "Lines are messages in JSON, each a list of frames")
+    command->add_flag("--frames", send_.frames, "Lines are messages in JSON, each a list of frames")
         ->excludes(whole);
     command->add_flag("--replies", send_.replies, "Wait for as many answers as messages were sent");
+    command->add_flag("--json", send_.wire.json, "Print answers in JSON, each a list of frames");
   }
 
   void add_listen() {
@@ -269,8 +272,7 @@ class Grammar {
         command->add_option("--topic", listen_.wire.topics,
                             "What a sub socket subscribes to, the beginning of a message (repeatable)"),
         "TEXT");
-    command->add_flag("--frames,--json", listen_.wire.frames,
-                      "Print messages in JSON, each a list of frames");
+    command->add_flag("--frames,--json", listen_.wire.json, "Print messages in JSON, each a list of frames");
     command->add_option("--reply", listen_.reply, "What a rep socket answers (default: an empty frame)")
         ->type_name("TEXT");
     command
@@ -362,6 +364,13 @@ class Grammar {
                     "Give up when nothing moves for so long (default: " + timeout + "; 0s: never)")
         ->type_name("DURATION")
         ->check([](const std::string& text) { return parse_duration(text).error; });
+  }
+
+  // Of the command that was reached.
+  std::string help() const {
+    auto text = app_.help();
+    if (!text.ends_with('\n')) text += '\n';
+    return text;
   }
 
   // ---- saying what is wrong ----

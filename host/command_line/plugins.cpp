@@ -33,10 +33,8 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-std::string kind_names(const PluginInfo& plugin) {
-  std::vector<std::string> names;
-  for (const auto& kind : plugin.kinds) names.push_back(kind.name);
-  return joined(names);
+std::string counted_kinds(const PluginInfo& plugin) {
+  return std::to_string(plugin.kinds.size()) + (plugin.kinds.size() == 1 ? " kind" : " kinds");
 }
 
 void print_facts(const Inspection& inspection, Console& console) {
@@ -84,7 +82,7 @@ int plugins(const PluginsArguments& arguments, Console& console) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const auto* plugin : installed.usable())
-    rows.push_back({plugin->name, plugin->version, kind_names(*plugin), plugin->file.string()});
+    rows.push_back({plugin->name, plugin->version, counted_kinds(*plugin), plugin->file.string()});
   console.out << aligned(rows);
   for (const auto& inspection : installed.all())
     if (!inspection.loadable) console.out << "refused: " << inspection.reason << '\n';

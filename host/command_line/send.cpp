@@ -104,7 +104,7 @@ class Sender {
       std::uint64_t number = 0;
       for (std::string line; wants_more() && std::getline(in, line);) {
         ++number;
-        deliver(wire_.frames ? parsed(source, number, line) : Frames{line}, line.size() + 1);
+        deliver(arguments_.frames ? parsed(source, number, line) : Frames{line}, line.size() + 1);
       }
     }
     if (in.bad()) throw std::runtime_error("cannot read " + source.name + ": " + std::strerror(errno));
@@ -148,7 +148,7 @@ class Sender {
 
   void print_reply() {
     ++replies_;
-    console_.out << (wire_.frames ? frames_to_json(reply_) : frames_to_text(reply_, console_.out_is_terminal))
+    console_.out << (wire_.json ? frames_to_json(reply_) : frames_to_text(reply_, console_.out_is_terminal))
                  << '\n';
   }
 
