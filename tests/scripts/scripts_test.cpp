@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 std::string script(const std::string& name) { return BACKPLANE_SOURCE_DIR "/scripts/" + name; }
 
 class TestCount : public ::testing::Test {
- protected:
+ public:
   TestCount& has(const std::string& name, const std::string& status, const std::string& inside = "") {
     cases_ += "\t<testcase name=\"" + name + "\" classname=\"" + name + "\" time=\"0.1\" status=\"" + status +
               "\">\n\t\t" + inside + "\n\t</testcase>\n";
