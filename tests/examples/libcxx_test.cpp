@@ -78,10 +78,10 @@ TEST_F(LibcxxPlugin, CountsTheWordsOfAText) {
 
 TEST_F(LibcxxPlugin, TellsItsFunctionsAndWhatBuiltIt) {
   const auto demo = compile("other", {"tests/examples/other_compiler.cpp"});
-  const auto inspected = run_backplane({"inspect", demo.string()});
+  const auto inspected = run_backplane({"inspect", "--json", demo.string()});
   EXPECT_EQ(inspected.exit_code, 0) << inspected.errors;
   EXPECT_THAT(inspected.output, HasSubstr("clang 16"));
-  EXPECT_THAT(inspected.output, HasSubstr("add"));
+  EXPECT_THAT(inspected.output, HasSubstr("\"name\": \"add\""));
 }
 
 // An exception inside becomes a failed message, not the end of a host that has another runtime for them.

@@ -9,7 +9,6 @@ class Echo {
  public:
   static constexpr auto kind = "other.echo";
   static constexpr auto says = "Sends every message on; fails on the word throw.";
-  static constexpr auto properties = backplane::inbound | backplane::outbound;
 
   explicit Echo(backplane::Host host) : host_(host) {}
   void on_message(backplane::Message message) {

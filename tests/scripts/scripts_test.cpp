@@ -110,8 +110,8 @@ class Help : public ::testing::TestWithParam<const char*> {};
 TEST_P(Help, IsGivenWithoutDoingAnything) {
   const auto outcome = run_tool({script(GetParam()), "--help"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.errors;
-  EXPECT_THAT(outcome.output, HasSubstr(std::string("Usage: ")));
-  EXPECT_THAT(outcome.output, HasSubstr(GetParam() + std::string(" ")));
+  EXPECT_THAT(outcome.output, ::testing::StartsWith("Usage: "));
+  EXPECT_THAT(outcome.output, HasSubstr(std::filesystem::path(GetParam()).filename().string() + " ["));
 }
 
 INSTANTIATE_TEST_SUITE_P(Scripts, Help, ::testing::Values("setup", "quickstart", "test", "../.ci/run"),
