@@ -1,5 +1,5 @@
 // What `backplane new plugin` writes is complete: it builds against an install tree, its tests pass, its
-// plugin loads.
+// manifest runs.
 #include <gmock/gmock.h>
 
 #include "examples/tool.hpp"
@@ -9,7 +9,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST(NewPluginBuild, TheResultBuildsAgainstAnInstallTreeAndItsTestsPass) {
+TEST(NewPluginBuild, TheResultBuildsAgainstAnInstallTreeAndWorks) {
   const TemporaryFolder folder;
   const auto prefix = folder.file("installed").string();
   const auto host = prefix + "/bin/backplane";
@@ -37,6 +37,11 @@ TEST(NewPluginBuild, TheResultBuildsAgainstAnInstallTreeAndItsTestsPass) {
   EXPECT_THAT(must_run({host, "inspect", build + "/my_filter.so"}), HasSubstr("my_filter.upper"));
   EXPECT_THAT(must_run({host, "kinds", "my_filter.upper", "--plugin-path", build}),
               HasSubstr("upper(text: "));
+
+  const auto input = folder.file("input", "hello\nworld\n");
+  const auto run = run_tool({host, "run", source + "/manifest.yaml", "--plugin-path", build}, {}, input);
+  EXPECT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_EQ(run.output, "HELLO!\nWORLD!\n");
 }
 
 }  // namespace
