@@ -93,9 +93,14 @@ class Hangs {
   static constexpr auto kind = "awkward.hangs";
   static constexpr auto says = "Never comes back from a message.";
   static constexpr auto properties = outbound | blocking;
+  explicit Hangs(Host host) : host_(host) {}
   void on_message(Message) {
+    host_.info("hangs from now on");
     while (true) std::this_thread::sleep_for(std::chrono::seconds(1));
   }
+
+ private:
+  Host host_;
 };
 
 }  // namespace backplane::awkward

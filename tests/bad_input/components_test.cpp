@@ -48,7 +48,11 @@ TEST_F(WrongFunctions, WhatIsNoExceptionIsTheCallersErrorToo) {
 }
 
 TEST_F(WrongFunctions, MoreMemoryThanThereIsIsTheCallersError) {
-  EXPECT_THAT(call("functions.allocates", "\x91\xcf\x7f\xff\xff\xff\xff\xff\xff\x00"),
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer ends the program where new would throw";
+#endif
+  // A list of one number, 2^62.
+  EXPECT_THAT(call("functions.allocates", std::string("\x91\xcf\x40\0\0\0\0\0\0\0", 10)),
               HasSubstr("error std::"));
   expect_works();
 }

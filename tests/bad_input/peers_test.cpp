@@ -66,7 +66,7 @@ class BadPeers : public BadInput {
         "components:\n"
         "  jobs: {kind: zmq.pull, bind: \"" +
         jobs_ +
-        "\", max_message_size: 1MiB}\n"
+        "\", max_message_size: 1MiB, backlog: 4096}\n"
         "  results: {kind: zmq.push, bind: \"" +
         results_ +
         "\"}\n"

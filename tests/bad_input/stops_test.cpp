@@ -87,6 +87,7 @@ TEST_F(BadInput, AComponentThatNeverComesBackCannotKeepTheHostFromEnding) {
       "  hangs: {kind: awkward.hangs}\n"
       "routes:\n"
       "  - {from: tick, to: hangs}\n");
+  ASSERT_TRUE(host.says("hangs from now on"));
   host.terminate();
   EXPECT_EQ(host.wait(), 1) << host.errors();
   EXPECT_THAT(host.errors(), HasSubstr("hangs"));
