@@ -37,7 +37,8 @@ struct Batch {
 
 // Says that this thread is done with the batch. Before each send of its frame.
 inline void hand_over(Batch& batch) { batch.mark.store(Batch::mark_of_ours, std::memory_order_release); }
-// Makes `frame` own the batch, ready to be sent. The frame must not be initialised yet. Throws std::bad_alloc.
+// Makes `frame` own the batch, ready to be sent. The frame must not be initialised yet. Throws
+// std::bad_alloc.
 void batch_to_frame(Batch* batch, zmq_msg_t* frame);
 // The batch of a frame made by batch_to_frame, or nullptr for any other frame. The frame keeps it.
 Batch* batch_of(zmq_msg_t* frame);

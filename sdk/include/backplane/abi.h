@@ -36,15 +36,15 @@ typedef struct bp_text {
 /* ---- messages --------------------------------------------------------------------------------------- */
 
 /* Bits of bp_envelope.flags. */
-#define BP_REQUEST 0x01u       /* the origin waits for a reply */
-#define BP_REPLY 0x02u         /* answers the request with the same correlation */
-#define BP_ERROR 0x04u         /* a reply that failed; frames: type, message, traceback text */
-#define BP_SIGNAL 0x08u        /* a call without an answer */
-#define BP_STREAM 0x10u        /* request: items are welcome; reply: one item, more follow */
-#define BP_STREAM_END 0x20u    /* reply: the stream has ended, no item in this message */
-#define BP_CANCEL 0x40u        /* to the callee: the asker has gone; `correlation` names the request */
-#define BP_CREDIT 0x80u        /* to the callee: `credit` more stream items may be sent */
-#define BP_DEFERRED 0x100u     /* request: a deferred is welcome; reply: not finished, frame 0 is the token */
+#define BP_REQUEST 0x01u    /* the origin waits for a reply */
+#define BP_REPLY 0x02u      /* answers the request with the same correlation */
+#define BP_ERROR 0x04u      /* a reply that failed; frames: type, message, traceback text */
+#define BP_SIGNAL 0x08u     /* a call without an answer */
+#define BP_STREAM 0x10u     /* request: items are welcome; reply: one item, more follow */
+#define BP_STREAM_END 0x20u /* reply: the stream has ended, no item in this message */
+#define BP_CANCEL 0x40u     /* to the callee: the asker has gone; `correlation` names the request */
+#define BP_CREDIT 0x80u     /* to the callee: `credit` more stream items may be sent */
+#define BP_DEFERRED 0x100u  /* request: a deferred is welcome; reply: not finished, frame 0 is the token */
 
 /* Values of bp_envelope.encoding: how the frames are to be read. */
 #define BP_RAW 0u
@@ -62,8 +62,8 @@ typedef struct bp_envelope {
   uint32_t destination; /* component it is on its way to; the host sets it */
   uint32_t flags;
   uint32_t encoding;
-  uint32_t credit; /* stream items the asker can take (request with BP_STREAM, BP_CREDIT) */
-  int64_t stage;   /* step of a multi-stage call */
+  uint32_t credit;      /* stream items the asker can take (request with BP_STREAM, BP_CREDIT) */
+  int64_t stage;        /* step of a multi-stage call */
   uint8_t trace_id[16]; /* W3C trace context; all zero: none */
   uint8_t span_id[8];
 } bp_envelope;
@@ -83,9 +83,9 @@ typedef struct bp_message {
 
 /* Why something failed, for a person and for a caller. Filled by the side that failed. */
 typedef struct bp_error {
-  char type[64];         /* e.g. "ValueError"; empty: no error */
-  char message[960];     /* terminated; cut when longer */
-  char traceback[2048];  /* where it happened, or empty */
+  char type[64];        /* e.g. "ValueError"; empty: no error */
+  char message[960];    /* terminated; cut when longer */
+  char traceback[2048]; /* where it happened, or empty */
 } bp_error;
 
 /* ---- what a plugin offers --------------------------------------------------------------------------- */
@@ -93,18 +93,18 @@ typedef struct bp_error {
 /* Types of an option's value; the host checks and converts before the component exists. */
 typedef enum bp_option_type {
   BP_TEXT = 0,
-  BP_INTEGER = 1,  /* signed 64 bit */
-  BP_NUMBER = 2,   /* double */
-  BP_BOOLEAN = 3,  /* integer 0 or 1 */
-  BP_DURATION = 4, /* 250ms, 10s, 5m; integer nanoseconds */
-  BP_SIZE = 5,     /* 64KiB, 1MB; integer bytes */
-  BP_RATE = 6,     /* 10k/s; number per second */
-  BP_CHOICE = 7,   /* one of bp_option.choices */
-  BP_ENDPOINT = 8, /* a ZeroMQ endpoint: tcp://..., ipc://..., inproc://... */
-  BP_TEXT_LIST = 9,     /* a list of texts; a single text is a list of one */
-  BP_ENDPOINT_LIST = 10,/* likewise */
-  BP_SECRET = 11,       /* a text that is never logged or shown */
-  BP_PATH = 12          /* a file name; relative ones start at the manifest's folder, "-" stays as it is */
+  BP_INTEGER = 1,        /* signed 64 bit */
+  BP_NUMBER = 2,         /* double */
+  BP_BOOLEAN = 3,        /* integer 0 or 1 */
+  BP_DURATION = 4,       /* 250ms, 10s, 5m; integer nanoseconds */
+  BP_SIZE = 5,           /* 64KiB, 1MB; integer bytes */
+  BP_RATE = 6,           /* 10k/s; number per second */
+  BP_CHOICE = 7,         /* one of bp_option.choices */
+  BP_ENDPOINT = 8,       /* a ZeroMQ endpoint: tcp://..., ipc://..., inproc://... */
+  BP_TEXT_LIST = 9,      /* a list of texts; a single text is a list of one */
+  BP_ENDPOINT_LIST = 10, /* likewise */
+  BP_SECRET = 11,        /* a text that is never logged or shown */
+  BP_PATH = 12           /* a file name; relative ones start at the manifest's folder, "-" stays as it is */
 } bp_option_type;
 
 /* One option of a kind. `default_text` is written as in a manifest; NULL: none. `choices` are separated by
@@ -122,7 +122,7 @@ typedef struct bp_option {
 
 /* The checked value of an option, read with bp_host.option. Borrowed until the component is destroyed. */
 typedef struct bp_value {
-  uint32_t type; /* bp_option_type */
+  uint32_t type;  /* bp_option_type */
   uint32_t given; /* 1: from the manifest; 0: the default */
   bp_text text;
   int64_t integer;
@@ -169,10 +169,11 @@ typedef struct bp_function {
 #define BP_FUNCTIONS 0x40u  /* publishes functions */
 
 /* Answers of bp_kind.on_message. */
-#define BP_TAKEN 0  /* the message is the plugin's now */
-#define BP_BUSY 1   /* not now: the host keeps it and offers it again after bp_host.resume */
+#define BP_TAKEN 0     /* the message is the plugin's now */
+#define BP_BUSY 1      /* not now: the host keeps it and offers it again after bp_host.resume */
 #define BP_MALFORMED 2 /* the host keeps it and counts it as refused */
-#define BP_FAILED 3    /* the host keeps it and counts it as dropped; `error` says why; an asker gets the error */
+#define BP_FAILED \
+  3 /* the host keeps it and counts it as dropped; `error` says why; an asker gets the error */
 
 typedef struct bp_host bp_host;
 
@@ -193,7 +194,8 @@ typedef struct bp_kind {
   /* Makes a component. It may read its options and log, nothing else. Returns NULL and fills `error` when
    * it cannot. `host` stays valid until `destroy` returns. [loop] */
   void* (*create)(const bp_host* host, bp_error* error);
-  /* Optional. Opens sockets, watches, timers. Returns 0, or -1 with `error`; then `stop` is not called. [loop] */
+  /* Optional. Opens sockets, watches, timers. Returns 0, or -1 with `error`; then `stop` is not called.
+   * [loop] */
   int32_t (*start)(void* self, bp_error* error);
   /* Optional (a kind without it takes no messages). BP_TAKEN, ..., BP_FAILED. [loop] */
   int32_t (*on_message)(void* self, bp_message* message, bp_error* error);
@@ -235,7 +237,13 @@ typedef struct bp_plugin {
 #define BP_NO_ROUTE 3 /* nothing takes it: dropped and counted */
 
 /* Severities of bp_host.log. */
-typedef enum bp_severity { BP_TRACE = 0, BP_DEBUG = 1, BP_INFO = 2, BP_WARNING = 3, BP_FAILURE = 4 } bp_severity;
+typedef enum bp_severity {
+  BP_TRACE = 0,
+  BP_DEBUG = 1,
+  BP_INFO = 2,
+  BP_WARNING = 3,
+  BP_FAILURE = 4
+} bp_severity;
 
 /* Events of a watch. */
 #define BP_READABLE 1u
@@ -258,11 +266,11 @@ struct bp_host {
   void* zmq_context;          /* for sockets towards outside; never terminate it */
   const char* component_name; /* with "#2" for the second instance, and so on */
   const char* kind_name;
-  const char* host_name;      /* host.name of the manifest */
-  uint32_t component;         /* its number, as in envelopes */
-  uint32_t instance;          /* 0, 1, ... */
+  const char* host_name; /* host.name of the manifest */
+  uint32_t component;    /* its number, as in envelopes */
+  uint32_t instance;     /* 0, 1, ... */
   uint32_t instances;
-  uint32_t routed;            /* 1: the manifest has a route from this component */
+  uint32_t routed; /* 1: the manifest has a route from this component */
 
   /* Reads a checked option. Returns 0, or -1 when the kind has no such option or it has no value. [any] */
   int32_t (*option)(const bp_host* host, const char* name, bp_value* value);
@@ -318,7 +326,8 @@ struct bp_host {
   /* The steady clock. [any] */
   int64_t (*now)(const bp_host* host);
 
-  /* Writes a log line; lines beyond a component's limit (200 a second) are counted and told together. [any] */
+  /* Writes a log line; lines beyond a component's limit (200 a second) are counted and told together. [any]
+   */
   void (*log)(const bp_host* host, uint32_t severity, bp_text text);
   /* A metric of this component: a cell that the component adds to or sets, on its loop, and the host reads.
    * The cell lives as long as the host. Same name: same cell. Names: words in snake_case. [loop] */

@@ -229,8 +229,8 @@ class Component {
   }
 
   // A message that the component still had goes back to the host, which counts it and answers its asker.
-  static std::int32_t refuse(Component& component, Message& message, const bp_message* rescued, bp_error* error,
-                             std::int32_t answer) {
+  static std::int32_t refuse(Component& component, Message& message, const bp_message* rescued,
+                             bp_error* error, std::int32_t answer) {
     describe_current(*error);
     if (message.release() != nullptr || rescued != nullptr) return answer;
     component.host_.log(Severity::failure,
