@@ -4,7 +4,7 @@
 #include <backplane/plugin.hpp>
 
 #include <functional>
-#include <optional>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -21,19 +21,20 @@ class Outlet {
   void start(std::function<void()> readable = {}, const std::function<void(void*)>& prepare = {}) {
     readable_ = std::move(readable);
     reading_ = readable_ ? BP_READABLE : 0u;
-    socket_.emplace(host_, type_, plan_, prepare);
-    // Watched even when it only sends: libzmq needs a call now and then to let go of peers that have left.
-    watch_ = host_.watch_socket(socket_->get(), wanted(), [this](std::uint32_t events) { ready(events); });
+    socket_ = std::make_unique<Socket>(host_, type_, plan_, prepare);
+    watch();
   }
   void stop() {
     watch_.end();
     socket_.reset();
   }
-  // Forgets what the socket has sent and may yet receive, and begins anew. REQUIRES: it connects.
+  // Forgets what the socket has sent and may yet receive, and begins anew. Throws Error and keeps the socket
+  // when there cannot be another. REQUIRES: it connects; not called by `readable`.
   void reopen(const std::function<void(void*)>& prepare = {}) {
-    stop();
-    start(std::move(readable_), prepare);
-    watch_.events(wanted());
+    auto fresh = std::make_unique<Socket>(host_, type_, plan_, prepare);
+    watch_.end();
+    socket_ = std::move(fresh);
+    watch();
   }
 
   // Sends the message whole, or says busy; then the host is told when there is room. Throws Error.
@@ -44,7 +45,6 @@ class Outlet {
   }
   Taken send(Message& message) { return send({}, message); }
 
-  bool open() const { return socket_.has_value(); }
   void* socket() const { return socket_->get(); }
   const SocketPlan& plan() const { return plan_; }
   // Calls `readable` no more.
@@ -54,6 +54,11 @@ class Outlet {
   }
 
  private:
+  // Watched even when it only sends: libzmq needs a call now and then to let go of peers that have left.
+  void watch() {
+    watch_ = host_.watch_socket(socket_->get(), wanted(), [this](std::uint32_t events) { ready(events); });
+  }
+
   std::uint32_t wanted() const { return waiting_ ? reading_ | BP_WRITABLE : reading_; }
 
   void ready(std::uint32_t events) {
@@ -62,10 +67,7 @@ class Outlet {
       watch_.events(wanted());
       host_.resume();
     }
-    if ((events & BP_READABLE) != 0 && readable_) {
-      const auto readable = readable_;  // it may reopen the socket
-      readable();
-    }
+    if ((events & BP_READABLE) != 0 && readable_) readable_();
   }
 
   Host host_;
@@ -74,7 +76,7 @@ class Outlet {
   std::function<void()> readable_;
   std::uint32_t reading_ = 0;
   bool waiting_ = false;
-  std::optional<Socket> socket_;
+  std::unique_ptr<Socket> socket_;
   Watch watch_;
 };
 
