@@ -21,6 +21,7 @@ LineCutter::Limits limits_of(const Host& host) {
 FileLines::FileLines(Host host)
     : host_(host),
       path_(host.option("path")),
+      shown_(path_ == "-" ? "standard input" : '"' + path_ + '"'),
       follow_(host.option("follow")),
       follow_every_(host.option("follow_every")),
       finish_at_end_(host.option("at_end") == "finish"),
@@ -62,11 +63,10 @@ void FileLines::open_path() {
     file_ = Descriptor::open(path_, (pipe && follow_ ? O_RDWR : O_RDONLY) | O_NONBLOCK, "reading");
   }
   const auto status = file_.status();
-  if (status.st_mode == 0)
-    throw Error("FileError", "cannot read lines from \"" + path_ + "\": it is not open");
+  if (status.st_mode == 0) throw Error("FileError", "cannot read lines from " + shown_ + ": it is not open");
   if (S_ISDIR(status.st_mode))
     throw Error("FileError",
-                "cannot read lines from \"" + path_ + "\": it is a folder; give the path of a file");
+                "cannot read lines from " + shown_ + ": it is a folder; give the path of a file");
   watched_ = !is_regular(status);
   position_ = 0;
   bytes_read_.set(0);
@@ -128,7 +128,7 @@ FileLines::Input FileLines::read_more() {
   const auto count = ::read(file_.number(), room.data(), room.size());
   if (count < 0) {
     if (errno == EINTR || errno == EAGAIN) return watched_ ? Input::nothing_now : Input::data;
-    const std::string why = "cannot read \"" + path_ + "\": " + std::strerror(errno);
+    const std::string why = "cannot read " + shown_ + ": " + std::strerror(errno);
     done_ = true;
     watch_.end();
     host_.failed("FileError", why);
@@ -155,13 +155,13 @@ void FileLines::look_again() {
   if (done_) return;
   const auto size = file_.status().st_size;
   if (size < position_) {
-    host_.info("\"" + path_ + "\" was cut short; reading it from its start");
+    host_.info(shown_ + " was cut short; reading it from its start");
     cutter_.reset();
     ::lseek(file_.number(), 0, SEEK_SET);
     position_ = 0;
   } else if (size == position_ && replaced()) {
     if (const auto rest = cutter_.rest()) deliver(*rest);
-    host_.info("\"" + path_ + "\" was replaced; reading the new file");
+    host_.info(shown_ + " was replaced; reading the new file");
     open_path();
   }
   bytes_total_.set(file_.status().st_size);

@@ -57,6 +57,7 @@ class FileLines {
 
   Host host_;
   std::string path_;
+  std::string shown_;  // the path as messages name it
   bool follow_;
   std::chrono::nanoseconds follow_every_;
   bool finish_at_end_;

@@ -9,6 +9,7 @@ namespace backplane::basic {
 FileWriter::FileWriter(Host host)
     : host_(host),
       path_(host.option("path")),
+      shown_(path_ == "-" ? "standard output" : '"' + path_ + '"'),
       flush_after_(host.option("flush")),
       retry_(host.option("retry")),
       limit_(host.option("buffer")),
@@ -33,13 +34,12 @@ void FileWriter::start() {
     file_ = Descriptor::open(path_, pipe ? O_RDWR | O_NONBLOCK : O_WRONLY | O_CREAT | place, "writing");
   }
   const auto status = file_.status();
-  if (status.st_mode == 0) throw Error("FileError", "cannot write to \"" + path_ + "\": it is not open");
+  if (status.st_mode == 0) throw Error("FileError", "cannot write to " + shown_ + ": it is not open");
   watched_ = S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
 }
 
 Taken FileWriter::on_message(Message& message) {
-  if (failing_ && !wait_on_error_)
-    throw Error("FileError", "\"" + path_ + "\" cannot be written at the moment");
+  if (failing_ && !wait_on_error_) throw Error("FileError", shown_ + " cannot be written at the moment");
   if (buffer_.size() >= limit_) {
     refusing_ = true;
     return Taken::busy;
@@ -91,7 +91,7 @@ void FileWriter::flush() {
   }
   if (sync_ && !watched_ && ::fdatasync(file_.number()) != 0 && errno != EINVAL && errno != EROFS) {
     errors_.add();
-    host_.warn("\"" + path_ + "\" was written but not synced: " + std::strerror(errno));
+    host_.warn(shown_ + " was written but not synced: " + std::strerror(errno));
   }
   buffer_.clear();
   written_ = 0;
@@ -116,17 +116,18 @@ bool FileWriter::writable_now() {
 void FileWriter::wrote(std::size_t count) {
   written_ += count;
   bytes_.add(static_cast<std::int64_t>(count));
-  if (failing_) host_.info("\"" + path_ + "\" can be written again");
+  if (failing_) host_.info(shown_ + " can be written again");
   failing_ = false;
 }
 
 void FileWriter::write_failed(int reason) {
   errors_.add();
-  const std::string why = "cannot write to \"" + path_ + "\": " + std::strerror(reason);
+  const std::string why = "cannot write to " + shown_ + ": " + std::strerror(reason);
   if (reason == EPIPE && wait_on_error_) {
+    const auto lost = std::to_string(held_) + " messages were not written";
     drop_buffer();
     watch_.end();
-    host_.failed("FileError", why + " (its reader has gone)");
+    host_.failed("FileError", why + " (its reader has gone; " + lost + ")");
     return;
   }
   if (!failing_) {
@@ -166,7 +167,7 @@ void FileWriter::stop() {
   watch_.end();
   if (held_ > 0) {
     lost_.add(static_cast<std::int64_t>(held_));
-    host_.warn(std::to_string(held_) + " messages were not written to \"" + path_ + "\"");
+    host_.warn(std::to_string(held_) + " messages were not written to " + shown_);
   }
   file_.close();
 }

@@ -52,6 +52,7 @@ class FileWriter {
 
   Host host_;
   std::string path_;
+  std::string shown_;  // the path as messages name it
   std::chrono::nanoseconds flush_after_;
   std::chrono::nanoseconds retry_;
   std::size_t limit_;
