@@ -481,15 +481,15 @@ Watched* Loop::watch(Component& component, void* socket, int descriptor, std::ui
   watched->data = data;
   epoll_event event{};
   event.data.ptr = watched.get();
-  if (socket != nullptr) {
-    event.events = EPOLLIN;  // a ZMQ_FD is readable when ZMQ_EVENTS should be looked at
-  } else {
-    watched->polled =
-        to_epoll(component.reading_paused() && (events & BP_ALWAYS) == 0 ? events & ~BP_READABLE : events);
-    event.events = watched->polled;
-  }
+  // A ZMQ_FD is readable when ZMQ_EVENTS should be looked at.
+  event.events = socket != nullptr ? std::uint32_t{EPOLLIN} : to_epoll(events);
   if (watched->descriptor < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, watched->descriptor, &event) != 0)
     return nullptr;
+  if (socket == nullptr) {
+    watched->polled = event.events;
+    if (watched->polled == 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, watched->descriptor, nullptr);
+    poll_descriptor(*watched);
+  }
   component.watches.push_back(watched.get());
   mark_dirty(component);
   return watches_.emplace_back(std::move(watched)).get();
@@ -510,11 +510,13 @@ void Loop::poll_descriptor(Watched& watched) {
   if (watched.component->reading_paused() && (events & BP_ALWAYS) == 0) events &= ~BP_READABLE;
   const auto wanted = to_epoll(events);
   if (wanted == watched.polled) return;
-  watched.polled = wanted;
   epoll_event event{};
   event.events = wanted;
   event.data.ptr = &watched;
-  ::epoll_ctl(epoll_, EPOLL_CTL_MOD, watched.descriptor, &event);
+  // A descriptor that nothing is wanted of leaves epoll, which would go on telling of a peer that hung up.
+  const int step = wanted == 0 ? EPOLL_CTL_DEL : watched.polled == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  ::epoll_ctl(epoll_, step, watched.descriptor, &event);
+  watched.polled = wanted;
 }
 
 void Loop::unwatch(Watched& watched) {

@@ -1,5 +1,7 @@
 #include "host/runtime/harness.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <future>
 #include <stdexcept>
@@ -114,9 +116,23 @@ void Service::publish(Functions& functions) {
   functions.add("fail", [](std::string text) -> int { throw Error("DemoError", text); }, "Fails.", {"text"});
 }
 
+Pipe::Pipe(Host host) : host_(host), probe_(probe(std::string(host.component()))) { probe_.host = &host_; }
+void Pipe::start() {
+  watch_ = host_.watch_descriptor(probe_.descriptor, BP_READABLE, [this](std::uint32_t) {
+    char byte = 0;
+    if (::read(probe_.descriptor, &byte, 1) != 1) {
+      watch_.end();
+      return;
+    }
+    probe_.note(std::string_view(&byte, 1));
+    host_.send(host_.message({std::string_view(&byte, 1)}));
+  });
+}
+
 TestKinds::TestKinds() {
-  for (const bp_kind* kind : {&table<Source>(), &table<Sink>(), &table<Echo>(), &table<Silent>(),
-                              &table<Blocker>(), &table<Thrower>(), &table<Refuser>(), &table<Service>()}) {
+  for (const bp_kind* kind :
+       {&table<Source>(), &table<Sink>(), &table<Echo>(), &table<Silent>(), &table<Blocker>(),
+        &table<Thrower>(), &table<Refuser>(), &table<Service>(), &table<Pipe>()}) {
     host::KindInfo info;
     info.name = kind->name;
     info.says = kind->says;

@@ -42,9 +42,9 @@ class Probe {
   std::atomic<int> paused{0};     // how often send said pause
   std::atomic<int> resumed{0};    // how often on_resume was called
   std::atomic<int> rejected{0};
-  std::atomic<bool> block{false};                  // a blocker stays in its callback while this holds
-  std::function<void(std::function<void()>)> run;  // runs something on the component's loop
-  Host* host = nullptr;                            // of the running component
+  std::atomic<bool> block{false};   // a blocker stays in its callback while this holds
+  std::atomic<int> descriptor{-1};  // that a pipe watches
+  Host* host = nullptr;             // of the running component
 
  private:
   mutable std::mutex mutex_;
@@ -167,6 +167,22 @@ class TestKinds : public host::KindCatalog {
 
  private:
   std::map<std::string, host::KindInfo, std::less<>> kinds_;
+};
+
+// Reads the pipe that its probe names, and sends what it read; reads no more once it hung up.
+class Pipe {
+ public:
+  static constexpr auto kind = "test.pipe";
+  static constexpr auto says = "Brings what a pipe brings.";
+  static constexpr auto properties = inbound;
+  explicit Pipe(Host host);
+  void start();
+  void on_resume() { ++probe_.resumed; }
+
+ private:
+  Host host_;
+  Probe& probe_;
+  Watch watch_;
 };
 
 // Builds and runs a host.

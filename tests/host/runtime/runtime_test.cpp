@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
 #include <thread>
 
 #include "host/runtime/harness.hpp"
@@ -548,6 +551,34 @@ TEST(Loops, ABlockingComponentDelaysNobody) {
   host.send_many("other", 200);
   EXPECT_TRUE(probe("sink").waits_for(200));
   probe("blocker").block = false;
+}
+
+TEST(Loops, APipeThatHungUpDoesNotKeepAPausedLoopBusy) {
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(::pipe(ends), 0);
+  TestHost host;
+  probe("pipe").descriptor = ends[0];
+  host.component("pipe", "test.pipe").loop = "a";
+  host.component("sink", "test.sink").loop = "b";
+  host.route("pipe", {"sink"}).window = 1;
+  host.start();
+  probe("sink").busy = true;
+  ASSERT_EQ(::write(ends[1], "12", 2), 2);
+  ASSERT_TRUE(probe("pipe").waits_for(2)) << "the second one pauses it";
+  ::close(ends[1]);
+  // The loop's processor time while it has nothing to do.
+  const auto busy_for = [&] {
+    timespec used{};
+    host.on_loop("pipe", [&](Host&) { ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used); });
+    return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+  };
+  const auto before = busy_for();
+  std::this_thread::sleep_for(100ms);
+  EXPECT_LT(busy_for() - before, 50ms);
+  probe("sink").busy = false;
+  EXPECT_TRUE(probe("sink").waits_for(2));
+  host.stop();
+  ::close(ends[0]);
 }
 
 TEST(Loops, StopNamesAComponentThatDoesNotComeBack) {
