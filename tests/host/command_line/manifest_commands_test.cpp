@@ -32,12 +32,9 @@ class ManifestCommands : public ::testing::Test {
     more.insert(more.end(), {"--plugin-path", SAMPLE_PLUGINS});
     return command(more);
   }
-  std::string good_ = folder().file("good.yaml", kGood).string();
-  std::string bad_ = folder().file("bad.yaml", kBad).string();
-
- private:
-  const TemporaryFolder& folder() { return folder_ ? *folder_ : folder_.emplace(); }
-  std::optional<TemporaryFolder> folder_;
+  TemporaryFolder folder_;
+  std::string good_ = folder_.file("good.yaml", kGood).string();
+  std::string bad_ = folder_.file("bad.yaml", kBad).string();
 };
 
 TEST_F(ManifestCommands, CheckSaysOk) {
