@@ -436,7 +436,9 @@ void Component::abandon() {
 }
 
 void Component::block() {
-  if (blocked_++ == 0) paused_.store(true, std::memory_order_relaxed);
+  if (blocked_++ > 0) return;
+  paused_.store(true, std::memory_order_relaxed);
+  loop_.review(*this);
 }
 
 void Component::unblock() {

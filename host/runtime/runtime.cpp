@@ -72,6 +72,9 @@ Runtime::Runtime(const Manifest& manifest, const KindCatalog& catalog, Log& log)
 
 Runtime::~Runtime() {
   if (!stopped_) stop([] { return true; });
+  // What a callback that did not return in time has kept from being destroyed.
+  for (const auto& component : components_)
+    if (component->alive()) component->loop().run_and_wait([&component] { component->destroy(); }, 24h);
   for (const auto& loop : loops_) loop->stop_thread(24h);
   loops_.clear();
   components_.clear();
