@@ -53,6 +53,7 @@ TEST_F(BadInput, SigtermUnderFullLoadDrainsInTimeAndLosesNothing) {
 
 TEST_F(BadInput, ASecondSignalStopsAtOnceAndSaysSo) {
   const auto jobs = free_endpoint();
+  const auto witness = free_endpoint();
   auto& host = run_text(
       "host: {shutdown: {timeout: 60s}}\n"
       "plugins: [zmq]\n"
@@ -63,12 +64,18 @@ TEST_F(BadInput, ASecondSignalStopsAtOnceAndSaysSo) {
       "  results: {kind: zmq.push, bind: \"" +
       free_endpoint() +
       "\"}\n"
+      "  witness: {kind: zmq.push, bind: \"" +
+      witness +
+      "\"}\n"
       "routes:\n"
-      "  - {from: jobs, to: results}\n");
+      "  - {from: jobs, to: [results, witness]}\n");
   Peer source(ZMQ_PUSH);
+  Peer sink(ZMQ_PULL);
+  sink.connect(witness);
   source.connect(jobs);
   ASSERT_TRUE(source.send({"nobody takes it"}));
-  // Nobody pulls, so the message is held and the drain waits for it.
+  // Once the witness has told of it, the host holds the copy that nobody pulls, and the drain waits for it.
+  ASSERT_TRUE(sink.receive());
   host.terminate();
   ASSERT_TRUE(host.says("stopping: SIGTERM"));
   host.signal(SIGINT);
