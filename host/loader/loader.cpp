@@ -138,7 +138,7 @@ std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& first) {
   return once;
 }
 
-Loader::Loader(LoaderSettings settings)
+Loader::Loader(const LoaderSettings& settings)
     : search_path_(plugin_search_path(settings.folders)), probe_(settings.probe) {}
 Loader::~Loader() = default;
 

@@ -54,7 +54,7 @@ std::vector<std::filesystem::path> plugin_search_path(const std::vector<std::fil
 // valid as long as the loader does; the plugins themselves stay mapped until the process ends.
 class Loader : public KindCatalog {
  public:
-  explicit Loader(LoaderSettings settings = {});
+  explicit Loader(const LoaderSettings& settings = {});
   ~Loader() override;
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
