@@ -116,6 +116,14 @@ TEST(Value, IsWrittenAsJson) {
             R"({"a\u000a\"":[1,-2,2.5,1.0,true,null,{"$bin":"aGkhPw=="}],"3":{"$ext":7,"$bin":"eA=="}})");
   EXPECT_EQ(to_json(Value(std::nan(""))), "null");
   EXPECT_EQ(to_json(Value(0.1)), "0.1");
+  EXPECT_EQ(to_json(Array{Array{}, Map{}}), "[[],{}]");
+}
+
+TEST(Value, KeysOfAnyTypeAreJsonKeysWhoseLengthIsProportional) {
+  EXPECT_EQ(to_json(Map{{Array{1, "b"}, 2}}), R"({"{\"$msgpack\":\"kgGhYg==\"}":2})");
+  Value nested = 1;
+  for (int depth = 0; depth < 200; ++depth) nested = Map{{nested, "\""}};
+  EXPECT_LT(to_json(nested).size(), encode(nested).size() * 2);
 }
 
 TEST(Value, IsDescribedInFewWords) {

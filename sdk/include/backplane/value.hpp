@@ -158,6 +158,9 @@ inline const Value* Value::find(std::string_view key) const {
   return found == map->rend() ? nullptr : &found->value;
 }
 
+// msgpack in its shortest form (below).
+inline std::string encode(const Value& value);
+
 // ---- for people ----
 
 // The type's name as functions and their errors use it.
@@ -219,51 +222,81 @@ inline std::string number_text(double real) {
 
 }  // namespace detail
 
-// JSON: bytes as {"$bin": base64}, keys that are not text as their JSON in a text. The depth of `value`
-// is the depth of the call.
-inline std::string to_json(const Value& value) {
-  std::string out;
+namespace detail {
+
+inline void append_json(std::string& out, const Value& value);
+
+// A JSON key is text. Of a list or a map as key its msgpack bytes are shown, not its JSON: quoting quoted
+// text doubles its length at every depth, and a peer chooses the depth.
+inline void append_json_key(std::string& out, const Value& key) {
+  if (key.kind() == ValueKind::string) {
+    append_quoted(out, *key.get_if<std::string>());
+  } else if (key.kind() == ValueKind::array || key.kind() == ValueKind::map) {
+    append_quoted(out, R"({"$msgpack":")" + base64(encode(key)) + "\"}");
+  } else {
+    std::string plain;
+    append_json(plain, key);
+    append_quoted(out, plain);
+  }
+}
+
+inline void append_json(std::string& out, const Value& value) {
   switch (value.kind()) {
     case ValueKind::nil:
-      out = "null";
+      out += "null";
       break;
     case ValueKind::truth:
-      out = *value.get_if<bool>() ? "true" : "false";
+      out += *value.get_if<bool>() ? "true" : "false";
       break;
     case ValueKind::whole:
-      out = value.get_if<std::int64_t>() != nullptr ? std::to_string(*value.get_if<std::int64_t>())
-                                                    : std::to_string(*value.get_if<std::uint64_t>());
+      out += value.get_if<std::int64_t>() != nullptr ? std::to_string(*value.get_if<std::int64_t>())
+                                                     : std::to_string(*value.get_if<std::uint64_t>());
       break;
     case ValueKind::real:
-      out = detail::number_text(*value.get_if<double>());
+      out += number_text(*value.get_if<double>());
       break;
     case ValueKind::string:
-      detail::append_quoted(out, *value.get_if<std::string>());
+      append_quoted(out, *value.get_if<std::string>());
       break;
     case ValueKind::bytes:
-      out = R"({"$bin":")" + detail::base64(value.get_if<Bytes>()->content) + "\"}";
+      out += R"({"$bin":")" + base64(value.get_if<Bytes>()->content) + "\"}";
       break;
     case ValueKind::extension:
-      out = R"({"$ext":)" + std::to_string(value.get_if<Extension>()->type) + R"(,"$bin":")" +
-            detail::base64(value.get_if<Extension>()->content) + "\"}";
+      out += R"({"$ext":)" + std::to_string(value.get_if<Extension>()->type) + R"(,"$bin":")" +
+             base64(value.get_if<Extension>()->content) + "\"}";
       break;
-    case ValueKind::array:
-      for (const auto& item : *value.get_if<Array>()) out += (out.empty() ? "" : ",") + to_json(item);
-      out = "[" + out + "]";
-      break;
-    case ValueKind::map:
-      for (const auto& [key, item] : *value.get_if<Map>()) {
-        if (!out.empty()) out += ',';
-        if (key.kind() == ValueKind::string) {
-          out += to_json(key);
-        } else {
-          detail::append_quoted(out, to_json(key));
-        }
-        out += ':' + to_json(item);
+    case ValueKind::array: {
+      const char* before = "[";
+      for (const auto& item : *value.get_if<Array>()) {
+        out += std::exchange(before, ",");
+        append_json(out, item);
       }
-      out = "{" + out + "}";
+      out += *before == '[' ? "[]" : "]";
       break;
+    }
+    case ValueKind::map: {
+      const char* before = "{";
+      for (const auto& [key, item] : *value.get_if<Map>()) {
+        out += std::exchange(before, ",");
+        append_json_key(out, key);
+        out += ':';
+        append_json(out, item);
+      }
+      out += *before == '{' ? "{}" : "}";
+      break;
+    }
   }
+}
+
+}  // namespace detail
+
+// JSON: bytes as {"$bin": base64}; keys that are not text as their JSON in a text, a list or map among them
+// as {"$msgpack": base64} in a text. The depth of `value` is the depth of the call; the length of the result
+// is proportional to that of the value. Throws Error "ValueError" when such a key is nested too deep to
+// encode.
+inline std::string to_json(const Value& value) {
+  std::string out;
+  detail::append_json(out, value);
   return out;
 }
 
