@@ -14,19 +14,19 @@ namespace {
 using test::TemporaryFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using Component = FakeComponent<FileLines>;
+using FakeLines = FakeComponent<FileLines>;
 
 class FileLinesTest : public testing::Test {
  protected:
-  static std::vector<std::string> lines(Component& component) {
+  static std::vector<std::string> lines(FakeLines& component) {
     std::vector<std::string> all;
     for (const auto& sent : component.sent()) all.emplace_back(sent.message[0]);
     return all;
   }
-  static bool sends(Component& component, std::size_t count) {
+  static bool sends(FakeLines& component, std::size_t count) {
     return component.run_until([&] { return component.sent().size() >= count; });
   }
-  static bool finishes(Component& component) {
+  static bool finishes(FakeLines& component) {
     return component.run_until([&] { return component.finished(); });
   }
 
@@ -34,7 +34,7 @@ class FileLinesTest : public testing::Test {
 };
 
 TEST_F(FileLinesTest, SendsEveryLineAndFinishes) {
-  Component file({{"path", folder_.file("in", "one\ntwo\n\nlast")}});
+  FakeLines file({{"path", folder_.file("in", "one\ntwo\n\nlast")}});
   file.start();
   ASSERT_TRUE(finishes(file));
   EXPECT_THAT(lines(file), ElementsAre("one", "two", "", "last"));
@@ -44,14 +44,14 @@ TEST_F(FileLinesTest, SendsEveryLineAndFinishes) {
 }
 
 TEST_F(FileLinesTest, AnEmptyFileHasNoLines) {
-  Component file({{"path", folder_.file("in", "")}});
+  FakeLines file({{"path", folder_.file("in", "")}});
   file.start();
   ASSERT_TRUE(finishes(file));
   EXPECT_THAT(lines(file), ElementsAre());
 }
 
 TEST_F(FileLinesTest, StaysAtTheEndWhenTold) {
-  Component file({{"path", folder_.file("in", "one\n")}, {"at_end", "stay"}});
+  FakeLines file({{"path", folder_.file("in", "one\n")}, {"at_end", "stay"}});
   file.start();
   ASSERT_TRUE(sends(file, 1));
   file.run_for(std::chrono::milliseconds(20));
@@ -61,7 +61,7 @@ TEST_F(FileLinesTest, StaysAtTheEndWhenTold) {
 TEST_F(FileLinesTest, SendsAFewHundredLinesPerTurn) {
   std::string content;
   for (int i = 0; i < 10'000; ++i) content += "x\n";
-  Component file({{"path", folder_.file("in", content)}});
+  FakeLines file({{"path", folder_.file("in", content)}});
   file.start();
   ASSERT_TRUE(sends(file, 1));
   EXPECT_LE(file.sent().size(), std::size_t{FileLines::kLinesPerTurn});
@@ -72,7 +72,7 @@ TEST_F(FileLinesTest, SendsAFewHundredLinesPerTurn) {
 TEST_F(FileLinesTest, StopsReadingWhileItsRoutesAreFull) {
   std::string content;
   for (int i = 0; i < 100'000; ++i) content += std::to_string(i) + "\n";
-  Component file({{"path", folder_.file("in", content)}});
+  FakeLines file({{"path", folder_.file("in", content)}});
   file.start();
   file.answer_sends([](const FakeSent&) { return BP_PAUSED; });
   ASSERT_TRUE(sends(file, 1));
@@ -90,7 +90,7 @@ TEST_F(FileLinesTest, StopsReadingWhileItsRoutesAreFull) {
 TEST_F(FileLinesTest, ReadsNoMoreWhenTheHostDrains) {
   std::string content;
   for (int i = 0; i < 100'000; ++i) content += "x\n";
-  Component file({{"path", folder_.file("in", content)}});
+  FakeLines file({{"path", folder_.file("in", content)}});
   file.start();
   ASSERT_TRUE(sends(file, 1));
   file.drain();
@@ -100,7 +100,7 @@ TEST_F(FileLinesTest, ReadsNoMoreWhenTheHostDrains) {
 }
 
 TEST_F(FileLinesTest, BeginsAtTheEndWhenTold) {
-  Component file(
+  FakeLines file(
       {{"path", folder_.file("in", "old\n")}, {"from", "end"}, {"follow", "true"}, {"follow_every", "2ms"}});
   file.start();
   file.run_for(std::chrono::milliseconds(10));
@@ -110,7 +110,7 @@ TEST_F(FileLinesTest, BeginsAtTheEndWhenTold) {
 }
 
 TEST_F(FileLinesTest, FollowsAGrowingFile) {
-  Component file({{"path", folder_.file("in", "one\ntw")}, {"follow", "true"}, {"follow_every", "2ms"}});
+  FakeLines file({{"path", folder_.file("in", "one\ntw")}, {"follow", "true"}, {"follow_every", "2ms"}});
   file.start();
   ASSERT_TRUE(sends(file, 1));
   test::append_file(folder_.file("in"), "o\nthree\n");
@@ -120,7 +120,7 @@ TEST_F(FileLinesTest, FollowsAGrowingFile) {
 }
 
 TEST_F(FileLinesTest, FollowsAFileThatIsReplaced) {
-  Component file({{"path", folder_.file("in", "one\nend")}, {"follow", "true"}, {"follow_every", "2ms"}});
+  FakeLines file({{"path", folder_.file("in", "one\nend")}, {"follow", "true"}, {"follow_every", "2ms"}});
   file.start();
   ASSERT_TRUE(sends(file, 1));
   std::filesystem::rename(folder_.file("in"), folder_.file("in.1"));
@@ -132,7 +132,7 @@ TEST_F(FileLinesTest, FollowsAFileThatIsReplaced) {
 }
 
 TEST_F(FileLinesTest, FollowsAFileThatIsCutShort) {
-  Component file({{"path", folder_.file("in", "one\ntwo\n")}, {"follow", "true"}, {"follow_every", "2ms"}});
+  FakeLines file({{"path", folder_.file("in", "one\ntwo\n")}, {"follow", "true"}, {"follow_every", "2ms"}});
   file.start();
   ASSERT_TRUE(sends(file, 2));
   test::write_file(folder_.file("in"), "new\n");
@@ -143,7 +143,7 @@ TEST_F(FileLinesTest, FollowsAFileThatIsCutShort) {
 TEST_F(FileLinesTest, ReadsAPipeAsItIsWritten) {
   const auto pipe = folder_.file("pipe");
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  Component file({{"path", pipe}});
+  FakeLines file({{"path", pipe}});
   file.start();
   file.run_for(std::chrono::milliseconds(10));
   EXPECT_FALSE(file.finished());
@@ -161,7 +161,7 @@ TEST_F(FileLinesTest, ReadsAPipeAsItIsWritten) {
 TEST_F(FileLinesTest, APipeWaitsWhileTheRoutesAreFull) {
   const auto pipe = folder_.file("pipe");
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  Component file({{"path", pipe}});
+  FakeLines file({{"path", pipe}});
   file.start();
   file.answer_sends(BP_PAUSED);
   auto writer = Descriptor::open(pipe, O_WRONLY, "writing");
@@ -179,7 +179,7 @@ TEST_F(FileLinesTest, APipeWaitsWhileTheRoutesAreFull) {
 TEST_F(FileLinesTest, AFollowedPipeOutlivesItsWriters) {
   const auto pipe = folder_.file("pipe");
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  Component file({{"path", pipe}, {"follow", "true"}});
+  FakeLines file({{"path", pipe}, {"follow", "true"}});
   file.start();
   for (const auto* line : {"one\n", "two\n"}) {
     const auto before = file.sent().size();
@@ -191,7 +191,7 @@ TEST_F(FileLinesTest, AFollowedPipeOutlivesItsWriters) {
 }
 
 TEST_F(FileLinesTest, TheEmptyDeviceHasNoLines) {
-  Component file({{"path", "/dev/null"}});
+  FakeLines file({{"path", "/dev/null"}});
   file.start();
   ASSERT_TRUE(finishes(file));
   EXPECT_THAT(lines(file), ElementsAre());
@@ -199,13 +199,13 @@ TEST_F(FileLinesTest, TheEmptyDeviceHasNoLines) {
 
 TEST_F(FileLinesTest, CountsLinesThatAreTooLong) {
   const auto path = folder_.file("in", "aaaa bbbb\nok\n").string();
-  Component split({{"path", path}, {"max_line", "6"}});
+  FakeLines split({{"path", path}, {"max_line", "6"}});
   split.start();
   ASSERT_TRUE(finishes(split));
   EXPECT_THAT(lines(split), ElementsAre("aaaa ", "bbbb", "ok"));
   EXPECT_EQ(split.metric("lines_split"), 1);
 
-  Component refuse({{"path", path}, {"max_line", "6"}, {"too_long", "refuse"}});
+  FakeLines refuse({{"path", path}, {"max_line", "6"}, {"too_long", "refuse"}});
   refuse.start();
   ASSERT_TRUE(finishes(refuse));
   EXPECT_THAT(lines(refuse), ElementsAre("ok"));
@@ -213,7 +213,7 @@ TEST_F(FileLinesTest, CountsLinesThatAreTooLong) {
 }
 
 TEST_F(FileLinesTest, AMissingFileRefusesTheStartByName) {
-  Component file({{"path", "/nowhere/at/all"}});
+  FakeLines file({{"path", "/nowhere/at/all"}});
   try {
     file.start();
     FAIL() << "it started";
@@ -224,12 +224,12 @@ TEST_F(FileLinesTest, AMissingFileRefusesTheStartByName) {
 }
 
 TEST_F(FileLinesTest, AFolderRefusesTheStart) {
-  Component file({{"path", folder_.path()}});
+  FakeLines file({{"path", folder_.path()}});
   EXPECT_THROW(file.start(), Error);
 }
 
 TEST_F(FileLinesTest, StandardInputCannotBeFollowed) {
-  Component file({{"path", "-"}, {"follow", "true"}});
+  FakeLines file({{"path", "-"}, {"follow", "true"}});
   EXPECT_THROW(file.start(), Error);
 }
 

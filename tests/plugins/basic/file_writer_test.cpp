@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 using test::read_file;
 using test::TemporaryFolder;
 using testing::HasSubstr;
-using Component = FakeComponent<FileWriter>;
+using FakeWriter = FakeComponent<FileWriter>;
 
 class FileWriterTest : public testing::Test {
  protected:
@@ -23,7 +23,7 @@ class FileWriterTest : public testing::Test {
 };
 
 TEST_F(FileWriterTest, WritesEveryFrameAsALine) {
-  Component writer({{"path", out_}, {"flush", "0ms"}});
+  FakeWriter writer({{"path", out_}, {"flush", "0ms"}});
   writer.start();
   EXPECT_EQ(writer.deliver(writer.message({"one"})), BP_TAKEN);
   EXPECT_EQ(writer.deliver(writer.message({"two", "three"})), BP_TAKEN);
@@ -33,7 +33,7 @@ TEST_F(FileWriterTest, WritesEveryFrameAsALine) {
 }
 
 TEST_F(FileWriterTest, AMessageWaitsInTheBufferForAMomentOnly) {
-  Component writer({{"path", out_}, {"flush", "10ms"}});
+  FakeWriter writer({{"path", out_}, {"flush", "10ms"}});
   writer.stop_clock();
   writer.start();
   writer.deliver(writer.message({"one"}));
@@ -46,7 +46,7 @@ TEST_F(FileWriterTest, AMessageWaitsInTheBufferForAMomentOnly) {
 }
 
 TEST_F(FileWriterTest, AFullBufferIsWrittenAtOnce) {
-  Component writer({{"path", out_}, {"flush", "1h"}, {"buffer", "8"}});
+  FakeWriter writer({{"path", out_}, {"flush", "1h"}, {"buffer", "8"}});
   writer.start();
   writer.deliver(writer.message({"123"}));
   EXPECT_EQ(read_file(out_), "");
@@ -57,7 +57,7 @@ TEST_F(FileWriterTest, AFullBufferIsWrittenAtOnce) {
 TEST_F(FileWriterTest, AppendsUnlessTold) {
   folder_.file("out", "old\n");
   for (const auto* mode : {"append", "truncate"}) {
-    Component writer({{"path", out_}, {"mode", mode}, {"sync", "true"}});
+    FakeWriter writer({{"path", out_}, {"mode", mode}, {"sync", "true"}});
     writer.start();
     writer.deliver(writer.message({mode}));
     writer.stop();
@@ -66,7 +66,7 @@ TEST_F(FileWriterTest, AppendsUnlessTold) {
 }
 
 TEST_F(FileWriterTest, WritesTheLineEndItIsTold) {
-  Component writer({{"path", out_}, {"line_end", "crlf"}});
+  FakeWriter writer({{"path", out_}, {"line_end", "crlf"}});
   writer.start();
   writer.deliver(writer.message({"one"}));
   writer.stop();
@@ -74,7 +74,7 @@ TEST_F(FileWriterTest, WritesTheLineEndItIsTold) {
 }
 
 TEST_F(FileWriterTest, ADrainAndAStopWriteWhatIsHeld) {
-  Component writer({{"path", out_}, {"flush", "1h"}});
+  FakeWriter writer({{"path", out_}, {"flush", "1h"}});
   writer.start();
   writer.deliver(writer.message({"one"}));
   writer.drain();
@@ -85,7 +85,7 @@ TEST_F(FileWriterTest, ADrainAndAStopWriteWhatIsHeld) {
 }
 
 TEST_F(FileWriterTest, AnAskerGetsAnEmptyAnswer) {
-  Component writer({{"path", out_}});
+  FakeWriter writer({{"path", out_}});
   writer.start();
   writer.deliver(writer.request("", {"one"}));
   ASSERT_EQ(writer.replies().size(), 1u);
@@ -95,7 +95,7 @@ TEST_F(FileWriterTest, AnAskerGetsAnEmptyAnswer) {
 
 TEST_F(FileWriterTest, AReaderThatDoesNotReadHoldsMessagesBack) {
   ASSERT_EQ(::mkfifo(out_.c_str(), 0600), 0);
-  Component writer({{"path", out_}, {"buffer", "64KiB"}});
+  FakeWriter writer({{"path", out_}, {"buffer", "64KiB"}});
   writer.start();
   const auto reader = Descriptor::open(out_, O_RDONLY | O_NONBLOCK, "reading");
   const std::string line(4095, 'x');
@@ -117,7 +117,7 @@ TEST_F(FileWriterTest, AReaderThatDoesNotReadHoldsMessagesBack) {
 
 // /dev/full: every write fails with ENOSPC.
 TEST_F(FileWriterTest, AFullDiskHoldsMessagesBackAndIsCounted) {
-  Component writer({{"path", "/dev/full"}, {"flush", "0ms"}, {"buffer", "8"}, {"retry", "5ms"}});
+  FakeWriter writer({{"path", "/dev/full"}, {"flush", "0ms"}, {"buffer", "8"}, {"retry", "5ms"}});
   writer.start();
   EXPECT_EQ(writer.deliver(writer.message({"one"})), BP_TAKEN);
   EXPECT_EQ(writer.deliver(writer.message({"two"})), BP_TAKEN);
@@ -134,7 +134,7 @@ TEST_F(FileWriterTest, AFullDiskHoldsMessagesBackAndIsCounted) {
 TEST_F(FileWriterTest, WritingWorksAgainWhenTheDiskHasRoom) {
   const auto link = folder_.file("link");
   std::filesystem::create_symlink("/dev/full", link);
-  Component writer({{"path", link}, {"flush", "0ms"}, {"buffer", "4"}, {"retry", "5ms"}});
+  FakeWriter writer({{"path", link}, {"flush", "0ms"}, {"buffer", "4"}, {"retry", "5ms"}});
   writer.start();
   writer.deliver(writer.message({"one"}));
   EXPECT_EQ(writer.deliver(writer.message({"two"})), BP_BUSY);
@@ -146,7 +146,7 @@ TEST_F(FileWriterTest, WritingWorksAgainWhenTheDiskHasRoom) {
 }
 
 TEST_F(FileWriterTest, AFullDiskDropsMessagesWhenTold) {
-  Component writer({{"path", "/dev/full"}, {"flush", "0ms"}, {"on_error", "drop"}, {"retry", "1h"}});
+  FakeWriter writer({{"path", "/dev/full"}, {"flush", "0ms"}, {"on_error", "drop"}, {"retry", "1h"}});
   writer.start();
   EXPECT_EQ(writer.deliver(writer.message({"one"})), BP_TAKEN);
   EXPECT_EQ(writer.metric("messages_lost"), 1);
@@ -155,7 +155,7 @@ TEST_F(FileWriterTest, AFullDiskDropsMessagesWhenTold) {
 }
 
 TEST_F(FileWriterTest, AFileThatCannotBeOpenedRefusesTheStartByName) {
-  Component writer({{"path", "/nowhere/at/all"}});
+  FakeWriter writer({{"path", "/nowhere/at/all"}});
   try {
     writer.start();
     FAIL() << "it started";
