@@ -27,5 +27,8 @@ install(FILES
   DESTINATION ${BACKPLANE_PACKAGE_PATH})
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/manifests/ DESTINATION ${BACKPLANE_MANIFEST_PATH})
+# A program that was not installed finds them at the same place beside it.
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/share/backplane)
+file(CREATE_LINK ${PROJECT_SOURCE_DIR}/manifests ${PROJECT_BINARY_DIR}/share/backplane/manifests SYMBOLIC)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}
   FILES_MATCHING PATTERN "*.md")

@@ -8,7 +8,10 @@
 #include <array>
 #include <csignal>
 #include <iostream>
+#include <sstream>
+#include <utility>
 
+#include "command_line/check_in_child.hpp"
 #include "command_line/console.hpp"
 #include "command_line/read_settings.hpp"
 #include "command_line/run_progress.hpp"
@@ -56,28 +59,42 @@ class Signals {
   int descriptor_ = -1;
 };
 
-std::string name_of(int signal) { return signal == SIGTERM ? "SIGTERM" : "SIGINT"; }
+std::string name_of(int signal) {
+  return signal == SIGTERM ? "SIGTERM" : signal == SIGINT ? "SIGINT" : "SIGHUP";
+}
 
 std::string quantity(std::size_t count, const std::string& what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
-// One run of a host, from its checked manifest to its exit code.
+// How one run of a host ended.
+struct Ending {
+  int code = kDone;
+  bool started = false;
+  bool reload = false;  // the host goes on with the manifest as it is now
+};
+
+// One run of a host: a checked manifest from its start to its end.
 class Run {
  public:
-  Run(const RunArguments& arguments, const Manifest& manifest, const KindCatalog& catalog, Log& log)
-      : arguments_(arguments), manifest_(manifest), log_(log), runtime_(manifest, catalog, log) {}
+  Run(const RunArguments& arguments, const Manifest& manifest, const KindCatalog& catalog, Log& log,
+      const Signals& signals)
+      : arguments_(arguments),
+        manifest_(manifest),
+        log_(log),
+        signals_(signals),
+        runtime_(manifest, catalog, log) {}
 
-  int operator()() {
+  Ending operator()() {
     const auto began = now_nanoseconds();
     try {
       runtime_.start();
     } catch (const StartError& failure) {
       log_.error(failure.what());
-      return failure.refused() ? kRefused : kFailed;
+      return {failure.refused() ? kRefused : kFailed};
     } catch (const std::exception& failure) {
       log_.error(std::string("the host did not start: ") + failure.what());
-      return kFailed;
+      return {kFailed};
     }
     log_.info("ready: host " + manifest_.host.name + " runs " +
               quantity(runtime_.component_count(), "component") + " and " +
@@ -85,7 +102,7 @@ class Run {
               std::to_string((now_nanoseconds() - began) / milliseconds) + " ms");
     ::sd_notify(0, "READY=1");
     const int signal = wait_for_end();
-    ::sd_notify(0, "STOPPING=1");
+    tell_end(signal);
     return finish(signal);
   }
 
@@ -96,40 +113,64 @@ class Run {
     std::array<pollfd, 2> items{{{signals_.descriptor(), POLLIN, 0}, {runtime_.stop_event(), POLLIN, 0}}};
     while (true) {
       ::poll(items.data(), items.size(), look_period);
-      if (const int signal = signals_.take(); signal == SIGHUP) {
-        log_.warning("SIGHUP: the manifest is not read again; stop and start the host to change it");
-      } else if (signal != 0) {
-        return signal;
-      }
+      const int signal = signals_.take();
+      if (signal != 0 && (signal != SIGHUP || may_reload())) return signal;
       if ((items[1].revents & POLLIN) != 0) return 0;
       runtime_.report_stalls();
       progress.look();
     }
   }
 
-  int finish(int signal) {
+  // Check first: a manifest with mistakes changes nothing.
+  bool may_reload() {
+    const auto mistakes = check_in_child(arguments_);
+    if (!mistakes) return true;
+    log_.error("SIGHUP: the manifest is refused; the host goes on as it was");
+    std::istringstream lines(*mistakes);
+    for (std::string line; std::getline(lines, line);) log_.error("SIGHUP: " + line);
+    return false;
+  }
+
+  static void tell_end(int signal) {
+    if (signal == SIGHUP) {
+      // The clock's reading belongs to it: sd_notify(3), RELOADING=1.
+      ::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", static_cast<long long>(now_nanoseconds() / 1000));
+    } else {
+      ::sd_notify(0, "STOPPING=1");
+    }
+  }
+
+  Ending finish(int signal) {
     std::string reason = "all input has been taken";
     if (signal != 0) reason = name_of(signal);
     if (!runtime_.failure().empty()) reason = runtime_.failure();
-    log_.info("stopping: " + reason + "; draining for at most " +
+    bool reload = signal == SIGHUP;
+    log_.info((reload ? "reloading: " : "stopping: ") + reason + "; draining for at most " +
               std::to_string(manifest_.host.shutdown_timeout.count() / milliseconds) + " ms");
     int second = 0;
     const StopReport report = runtime_.stop([&] {
       const int next = signals_.take();
-      if (second == 0 && next != SIGHUP) second = next;
+      if (next == 0 || next == SIGHUP) return second != 0;
+      if (std::exchange(reload, false)) {
+        log_.info("stopping: " + name_of(next) + " instead of reloading");
+        tell_end(next);
+      } else if (second == 0) {
+        second = next;
+      }
       return second != 0;
     });
     for (const auto& line : report.ledger.lines) log_.info(Ledger::text(line));
     for (const auto& sentence : report.undrained) log_.warning("not drained: " + sentence);
     for (const auto& name : report.stuck)
       log_.error("component " + name + " did not come back from a callback; the process ends without it");
+    if (reload && report.stuck.empty() && runtime_.failure().empty()) return {kDone, true, true};
     const int code = exit_code(report, second);
     log_.info("stopped: exit code " + std::to_string(code));
     if (!report.stuck.empty()) {
       std::cout.flush();
       ::_exit(code);  // a thread is still in that callback: nothing it uses may be torn down
     }
-    return code;
+    return {code, true, false};
   }
 
   int exit_code(const StopReport& report, int second) const {
@@ -140,28 +181,55 @@ class Run {
   const RunArguments& arguments_;
   const Manifest& manifest_;
   Log& log_;
-  Signals signals_;  // before the runtime, which starts threads
+  const Signals& signals_;
   Runtime runtime_;
 };
+
+// The manifest as it is now, with what the command line says of it; nothing when it has mistakes, which are
+// on standard error then.
+std::optional<Manifest> read(const RunArguments& arguments, Loader& loader) {
+  auto result = read_manifest(arguments.manifest, loader, settings_with(arguments.values));
+  std::cerr << warning_report(result) << error_report(result);
+  if (!result.manifest) return std::nullopt;
+  if (arguments.log_level) result.manifest->host.log_level = *arguments.log_level;
+  if (arguments.log_format) result.manifest->host.log_format = *arguments.log_format;
+  return std::move(result.manifest);
+}
+
+Ending run_once(const RunArguments& arguments, const Manifest& manifest, const KindCatalog& catalog, Log& log,
+                const Signals& signals) {
+  try {
+    log.configure(manifest.host);
+  } catch (const std::exception& failure) {
+    log.error(failure.what());
+    return {kFailed};
+  }
+  return Run(arguments, manifest, catalog, log, signals)();
+}
 
 }  // namespace
 
 int run(const RunArguments& arguments) {
   Loader loader({.folders = arguments.plugin_path});
-  auto result = read_manifest(arguments.manifest, loader, settings_with(arguments.values));
-  std::cerr << warning_report(result) << error_report(result);
-  if (!result.manifest) return kRefused;
-  Manifest& manifest = *result.manifest;
-  if (arguments.log_level) manifest.host.log_level = *arguments.log_level;
-  if (arguments.log_format) manifest.host.log_format = *arguments.log_format;
+  auto manifest = read(arguments, loader);
+  if (!manifest) return kRefused;
+  const Signals signals;
   Log log;
-  try {
-    log.configure(manifest.host);
-  } catch (const std::exception& failure) {
-    std::cerr << "backplane: " << failure.what() << "\n";
-    return kFailed;
+  std::optional<Manifest> before;  // what ran before a reload, until what follows it has started
+  while (true) {
+    const Ending ending = run_once(arguments, *manifest, loader, log, signals);
+    if (ending.reload) {
+      before = std::exchange(manifest, read(arguments, loader));
+    } else if (!ending.started && before) {
+      manifest.reset();
+    } else {
+      return ending.code;
+    }
+    if (!manifest) {
+      log.error("SIGHUP: the host goes back to the manifest that it ran before");
+      manifest = std::exchange(before, std::nullopt);
+    }
   }
-  return Run(arguments, manifest, loader, log)();
 }
 
 }  // namespace backplane::host

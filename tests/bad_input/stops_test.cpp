@@ -100,17 +100,5 @@ TEST_F(BadInput, AComponentThatNeverComesBackCannotKeepTheHostFromEnding) {
   EXPECT_THAT(host.errors(), HasSubstr("hangs"));
 }
 
-TEST_F(BadInput, SighupIsAnsweredAndStopsNothing) {
-  auto& host = run_text(
-      "components:\n"
-      "  tick: {kind: timer.tick, every: 1h}\n"
-      "  sink: {kind: null.sink}\n"
-      "routes:\n"
-      "  - {from: tick, to: sink}\n");
-  host.signal(SIGHUP);
-  EXPECT_TRUE(host.says("SIGHUP"));
-  expect_clean_stop(host);
-}
-
 }  // namespace
 }  // namespace backplane::test

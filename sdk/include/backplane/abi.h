@@ -191,8 +191,8 @@ typedef struct bp_kind {
    * making a component. Returns 0, or -1 when they are known only to a running component. [host] */
   int32_t (*functions)(void (*tell)(void* context, const bp_function* function), void* context);
 
-  /* Makes a component. It may read its options and log, nothing else. Returns NULL and fills `error` when
-   * it cannot. `host` stays valid until `destroy` returns. [loop] */
+  /* Makes a component. It may read its options, log, name its metrics and publish functions, nothing else.
+   * Returns NULL and fills `error` when it cannot. `host` stays valid until `destroy` returns. [loop] */
   void* (*create)(const bp_host* host, bp_error* error);
   /* Optional. Opens sockets, watches, timers. Returns 0, or -1 with `error`; then `stop` is not called.
    * [loop] */

@@ -54,6 +54,18 @@ TEST_F(ManifestCommands, CheckTellsEveryMistakeOfEveryFile) {
   EXPECT_THAT(outcome.errors, ::testing::EndsWith(" errors; nothing was started\n"));
 }
 
+TEST_F(ManifestCommands, IncludesAreFoundAmongTheManifestsInstalledWithTheProgram) {
+  const auto file = folder_.file("uses.yaml",
+                                 "include:\n"
+                                 "  - {file: templates/stage.yaml, as: a,\n"
+                                 "     with: {bind: \"tcp://127.0.0.1:*\", output: sink}}\n"
+                                 "components:\n"
+                                 "  sink: {kind: null.sink}\n");
+  const auto outcome = run_backplane({"check", file.string()});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.errors;
+  EXPECT_EQ(outcome.output, file.string() + ": ok, 3 components, 2 routes\n");
+}
+
 TEST_F(ManifestCommands, CheckPrintsOneJsonDocument) {
   const auto outcome = on("check", {good_, bad_, "--json"});
   EXPECT_EQ(outcome.exit_code, 2);
