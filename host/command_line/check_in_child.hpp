@@ -8,9 +8,9 @@
 
 namespace backplane::host {
 
-// Runs `backplane check` of this program on the manifest of `arguments`, in a process of its own: plugins that
-// the manifest names are not loaded here, and a crashing one does no harm. Returns what it says of mistakes,
-// one per line; nothing when there are none. Waits for its end. Any thread.
+// Runs `backplane check` of this program on the manifest of `arguments`, in a process of its own: plugins
+// that the manifest names are not loaded here, and a crashing one does no harm. Returns what it says of
+// mistakes, one per line; nothing when there are none. Waits for its end. Any thread.
 std::optional<std::string> check_in_child(const RunArguments& arguments);
 
 }  // namespace backplane::host
