@@ -12,7 +12,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr auto draft = "http://json-schema.org/draft-07/schema#";
-constexpr auto decimal = "[0-9]+(\\.[0-9]+)?";
+constexpr auto decimals = "[0-9]+(\\.[0-9]+)?";
 
 // A text of this form, or one whose value comes from the environment or a parameter.
 Json text_like(const std::string& pattern) { return {{"type", "string"}, {"pattern", pattern + "|\\$\\{"}}; }
@@ -43,12 +43,12 @@ Json type_schema(const OptionInfo& info) {
     case BP_BOOLEAN:
       return any_of({{{"type", "boolean"}}, text_like("^(true|false|yes|no|on|off)$")});
     case BP_DURATION:
-      return any_of({{{"const", 0}}, text_like(std::string("^(") + decimal + "(ns|us|ms|s|m|h|d))+$|^0$")});
+      return any_of({{{"const", 0}}, text_like(std::string("^(") + decimals + "(ns|us|ms|s|m|h|d))+$|^0$")});
     case BP_SIZE:
       return any_of({{{"type", "integer"}, {"minimum", 0}},
-                     text_like(std::string("^") + decimal + "(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?$")});
+                     text_like(std::string("^") + decimals + "(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?$")});
     case BP_RATE:
-      return text_like(std::string("^") + decimal + "[kMG]?/(ns|us|ms|s|m|h|d)$");
+      return text_like(std::string("^") + decimals + "[kMG]?/(ns|us|ms|s|m|h|d)$");
     case BP_CHOICE:
       return any_of({{{"enum", info.choices}}, text_like("^$")});
     case BP_ENDPOINT:
