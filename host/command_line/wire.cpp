@@ -165,13 +165,15 @@ WireSocket::Waited WireSocket::wait(short events, std::chrono::nanoseconds timeo
 }
 
 bool WireSocket::close(std::chrono::nanoseconds timeout) {
-  constexpr long longest = std::numeric_limits<int>::max();
-  const auto linger = std::min(milliseconds(timeout), longest);
-  set(ZMQ_LINGER, static_cast<int>(linger));
+  // libzmq does not tell whether a linger ended because all was sent or because its time was over. It counts
+  // whole milliseconds, so its time may be over a little early: it is given more than is compared with.
+  constexpr long early = 5;
+  constexpr long longest = std::numeric_limits<int>::max() - early;
+  const auto limit = std::min(milliseconds(timeout), longest);
+  set(ZMQ_LINGER, static_cast<int>(limit < 0 ? -1 : limit + early));
   const auto begin = Clock::now();
   end();
-  // libzmq does not tell whether a linger ended because all was sent or because its time was over.
-  return linger < 0 || Clock::now() - begin < std::chrono::milliseconds(linger);
+  return limit < 0 || Clock::now() - begin < std::chrono::milliseconds(limit);
 }
 
 }  // namespace backplane::host
