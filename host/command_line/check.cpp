@@ -24,21 +24,17 @@ Checked check_one(const std::filesystem::path& file, const CheckArguments& argum
   return {file, read_manifest(file, loader, settings_with(arguments.values))};
 }
 
-std::string counted(std::size_t count, const char* one) {
-  return std::to_string(count) + " " + one + (count == 1 ? "" : "s");
-}
-
 void print_text(const Checked& checked, Console& console) {
   console.err << warning_report(checked.result);
   for (const auto& problem : checked.result.errors) console.err << to_text(problem) << '\n';
   if (checked.result.more_errors > 0)
-    console.err << checked.file.string() << ": " << counted(checked.result.more_errors, "further error")
+    console.err << checked.file.string() << ": " << quantity(checked.result.more_errors, "further error")
                 << '\n';
   console.err.flush();
   if (!checked.result.manifest) return;
   const auto& manifest = *checked.result.manifest;
-  console.out << checked.file.string() << ": ok, " << counted(manifest.components.size(), "component") << ", "
-              << counted(manifest.routes.size(), "route") << '\n'
+  console.out << checked.file.string() << ": ok, " << quantity(manifest.components.size(), "component")
+              << ", " << quantity(manifest.routes.size(), "route") << '\n'
               << std::flush;
 }
 
@@ -83,7 +79,7 @@ int check(const CheckArguments& arguments, Console& console) {
                        2, ' ', false, ordered_json::error_handler_t::replace)
                 << '\n';
   } else if (errors > 0) {
-    console.err << counted(errors, "error") << "; nothing was started\n";
+    console.err << quantity(errors, "error") << "; nothing was started\n";
   }
   return errors == 0 ? kDone : kRefused;
 }

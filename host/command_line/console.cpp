@@ -48,6 +48,10 @@ std::string bold(const Console& console, std::string_view text) {
   return console.colour ? "\033[1m" + std::string(text) + "\033[0m" : std::string(text);
 }
 
+std::string quantity(std::size_t count, std::string_view what) {
+  return std::to_string(count) + " " + std::string(what) + (count == 1 ? "" : "s");
+}
+
 std::string aligned(const std::vector<std::vector<std::string>>& rows, std::string_view indent) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <iosfwd>
 #include <stdexcept>
@@ -37,6 +38,9 @@ Console standard_console();
 
 // `text` as a heading; plain where there are no colours.
 std::string bold(const Console& console, std::string_view text);
+
+// "1 route", "2 routes".
+std::string quantity(std::size_t count, std::string_view what);
 
 // Rows with their columns aligned, two spaces between; the last column is not padded. Widths count
 // characters of UTF-8, not bytes.

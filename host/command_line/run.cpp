@@ -63,10 +63,6 @@ std::string name_of(int signal) {
   return signal == SIGTERM ? "SIGTERM" : signal == SIGINT ? "SIGINT" : "SIGHUP";
 }
 
-std::string quantity(std::size_t count, const std::string& what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
-
 // How one run of a host ended.
 struct Ending {
   int code = kDone;

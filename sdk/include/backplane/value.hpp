@@ -220,10 +220,6 @@ inline std::string number_text(double real) {
   return out;
 }
 
-}  // namespace detail
-
-namespace detail {
-
 inline void append_json(std::string& out, const Value& value);
 
 // A JSON key is text. Of a list or a map as key its msgpack bytes are shown, not its JSON: quoting quoted
