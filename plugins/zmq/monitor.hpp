@@ -4,7 +4,7 @@
 
 #include <backplane/host.hpp>
 
-#include <string>
+#include "socket_events.hpp"
 
 namespace backplane::zmq {
 
@@ -12,18 +12,14 @@ class Monitor {
  public:
   // Begins to watch `socket`. Throws Error.
   Monitor(Host host, void* socket);
-  // REQUIRES: the socket is still open.
-  ~Monitor();
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
 
  private:
-  void read_events();
-  void note(unsigned event, unsigned value, const std::string& address);
+  void note(const SocketEvent& event);
 
   Host host_;
-  void* monitored_;
-  void* events_;
+  SocketEvents events_;
   Gauge peers_;
   Counter connected_;
   Counter disconnected_;
