@@ -23,7 +23,7 @@ bool MemoryStore::set(std::string_view key, std::string_view value, std::int64_t
   if (!fits() && !limits_.evict) return false;
   if (old != entries_.end()) erase(old);
   while (bytes_ + size > limits_.max_bytes || entries_.size() >= limits_.max_entries) {
-    erase(std::prev(entries_.end()));
+    lose(std::prev(entries_.end()));
     ++evicted_;
   }
 
@@ -44,7 +44,7 @@ bool MemoryStore::remove(std::string_view key, std::int64_t now) {
 
 std::size_t MemoryStore::expire(std::int64_t now) {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    erase(deadlines_.begin()->second);
+    lose(deadlines_.begin()->second);
     ++expired_;
   }
   return entries_.size();
@@ -55,9 +55,24 @@ MemoryStore::Entries::iterator MemoryStore::find(std::string_view key, std::int6
   if (found == by_key_.end()) return entries_.end();
   const auto entry = found->second;
   if (entry->deadline == deadlines_.end() || entry->deadline->first > now) return entry;
-  erase(entry);
+  lose(entry);
   ++expired_;
   return entries_.end();
+}
+
+std::size_t MemoryStore::remove_prefix(std::string_view prefix, std::int64_t now) {
+  expire(now);
+  const auto before = entries_.size();
+  for (auto next = entries_.begin(); next != entries_.end();) {
+    const auto entry = next++;
+    if (entry->key.starts_with(prefix)) lose(entry);
+  }
+  return before - entries_.size();
+}
+
+void MemoryStore::lose(Entries::iterator entry) {
+  if (lost_) lost_(entry->key);
+  erase(entry);
 }
 
 void MemoryStore::erase(Entries::iterator entry) {

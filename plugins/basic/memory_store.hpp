@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace backplane::basic {
 
@@ -30,6 +31,11 @@ class MemoryStore {
   bool set(std::string_view key, std::string_view value, std::int64_t now, std::int64_t expires = 0);
   // False when there was no such key, which is not an error.
   bool remove(std::string_view key, std::int64_t now);
+  // Removes every key that begins with `prefix`. Returns how many there were.
+  std::size_t remove_prefix(std::string_view prefix, std::int64_t now);
+  // Calls `told` with each key that goes without being named: it makes room, its time is over, or its prefix
+  // is removed.
+  void on_lost(std::function<void(std::string_view key)> told) { lost_ = std::move(told); }
   // Removes what expired until `now`. Returns the number of entries left.
   std::size_t expire(std::int64_t now);
 
@@ -49,6 +55,7 @@ class MemoryStore {
 
   Entries::iterator find(std::string_view key, std::int64_t now);
   void erase(Entries::iterator entry);
+  void lose(Entries::iterator entry);
 
   Limits limits_;
   Entries entries_;
@@ -57,6 +64,7 @@ class MemoryStore {
   std::size_t bytes_ = 0;
   std::uint64_t evicted_ = 0;
   std::uint64_t expired_ = 0;
+  std::function<void(std::string_view)> lost_;
 };
 
 }  // namespace backplane::basic

@@ -98,6 +98,10 @@ Sent Answerer::ask(Message message, std::size_t envelope) {
   const auto number = waiting_.take();
   auto& way = *waiting_.find(number);
   take_way(message, envelope, way);
+  if (!passes(message, way)) {
+    waiting_.release(number);
+    return Sent::yes;
+  }
   const auto sent = host_.request(std::move(message), number);
   if (sent == Sent::yes || sent == Sent::pause) return sent;
   if (auto* unanswered = waiting_.find(number)) {
@@ -110,6 +114,7 @@ Sent Answerer::ask(Message message, std::size_t envelope) {
 Sent Answerer::accept(Message message, std::size_t envelope) {
   Way way;
   take_way(message, envelope, way);
+  if (!passes(message, way)) return Sent::yes;
   const auto sent = host_.send(std::move(message));
   if (sent == Sent::yes || sent == Sent::pause) {
     reply(way, host_.message({accepted_reply_}));
@@ -117,6 +122,19 @@ Sent Answerer::accept(Message message, std::size_t envelope) {
     fail(way, "Refused", sent == Sent::no_route ? "nothing takes this request" : "too many requests");
   }
   return sent;
+}
+
+// False: the check refuses the request, and it is answered.
+bool Answerer::passes(Message& message, Way& way) {
+  if (!check_) return true;
+  try {
+    check_(message);
+    return true;
+  } catch (const Malformed& error) {
+    receiver_.malformed(error.what());
+    fail(way, error.type(), error.what());
+    return false;
+  }
 }
 
 void Answerer::on_outcome(Message outcome) {

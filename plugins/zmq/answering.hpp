@@ -6,8 +6,10 @@
 #include <backplane/plugin.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "slots.hpp"
@@ -40,6 +42,10 @@ class Answerer {
   };
 
   Answerer(Host host, Envelope envelope, Manner manner);
+  // Looks at the body of every request before it is passed on, and may change it. One that it throws
+  // Malformed for is counted and answered with error_reply.
+  using Check = std::function<void(Message&)>;
+  void check_with(Check check) { check_ = std::move(check); }
   void start();
   void on_outcome(Message outcome);
   // Peers that still wait get an error reply.
@@ -50,6 +56,7 @@ class Answerer {
   Sent pass_on(Message message, std::size_t envelope);
   Sent ask(Message message, std::size_t envelope);
   Sent accept(Message message, std::size_t envelope);
+  bool passes(Message& message, Way& way);
   void fail(Way& way, std::string_view type, std::string_view text);
   void reply(Way& way, Message answer);
 
@@ -60,6 +67,7 @@ class Answerer {
   std::string accepted_reply_;
   std::string error_reply_;
   bool error_detail_;
+  Check check_;
   Receiver receiver_;
   Trouble unreachable_;
   Trouble undelivered_;

@@ -19,30 +19,6 @@ constexpr std::int64_t second = 1'000'000'000;
 
 [[noreturn]] void bad_options(const std::string& why) { throw Error("BadOption", why); }
 
-std::string bind_advice(int why, const Host& host) {
-  switch (why) {
-    case EADDRINUSE:
-      return host.instances() > 1 ? "the address is taken; only one instance of a component can bind it"
-                                  : "the address is taken; another program or component listens there";
-    case EADDRNOTAVAIL:
-    case ENODEV:
-      return "no network interface of this machine has this address";
-    case EACCES:
-    case EPERM:
-      return "permission denied; ports below 1024 and the folder of an ipc path need rights";
-    case ENOENT:
-      return "no such folder for an ipc path";
-    case EINVAL:
-      return "not an endpoint; expected tcp://ADDRESS:PORT, ipc://PATH or inproc://NAME";
-    case EPROTONOSUPPORT:
-      return "libzmq does not know this transport; expected tcp, ipc or inproc";
-    case ENAMETOOLONG:
-      return "the ipc path is too long for the system";
-    default:
-      return zmq_strerror(why);
-  }
-}
-
 std::string connect_advice(int why) {
   if (why == EINVAL) return "not an endpoint; expected tcp://HOST:PORT, ipc://PATH or inproc://NAME";
   if (why == EPROTONOSUPPORT) return "libzmq does not know this transport; expected tcp, ipc or inproc";
@@ -119,6 +95,30 @@ bool send_frames(void* socket, std::span<Frame> prefix, Message& body) {
 
 }  // namespace
 
+std::string bind_advice(int why, const Host& host) {
+  switch (why) {
+    case EADDRINUSE:
+      return host.instances() > 1 ? "the address is taken; only one instance of a component can bind it"
+                                  : "the address is taken; another program or component listens there";
+    case EADDRNOTAVAIL:
+    case ENODEV:
+      return "no network interface of this machine has this address";
+    case EACCES:
+    case EPERM:
+      return "permission denied; ports below 1024 and the folder of an ipc path need rights";
+    case ENOENT:
+      return "no such folder for an ipc path";
+    case EINVAL:
+      return "not an endpoint; expected tcp://ADDRESS:PORT, ipc://PATH or inproc://NAME";
+    case EPROTONOSUPPORT:
+      return "libzmq does not know this transport; expected tcp, ipc or inproc";
+    case ENAMETOOLONG:
+      return "the ipc path is too long for the system";
+    default:
+      return zmq_strerror(why);
+  }
+}
+
 // ---- the plan -----------------------------------------------------------------------------------------
 
 SocketPlan::SocketPlan(Host host) {
@@ -134,15 +134,25 @@ SocketPlan::SocketPlan(Host host) {
     bad_options(std::string("option \"") + (binds_ ? "bind" : "connect") + "\": names no endpoint");
   keys_ = read_keys(host);
   allow_list_ = read_allow_list(host, keys_);
-  check_exposure(host);
+  check_exposure(host, "bind");
 }
 
-void SocketPlan::check_exposure(const Host& host) const {
+SocketPlan::SocketPlan(Host host, const char* bind)
+    : binds_(true), endpoints_(host.option(bind).list()), keys_(read_keys(host)) {
+  if (endpoints_.empty()) bad_options(std::string("option \"") + bind + "\": names no endpoint");
+  allow_list_ = read_allow_list(host, keys_);
+  check_exposure(host, bind);
+}
+
+SocketPlan::SocketPlan(Host host, std::vector<std::string> connect)
+    : endpoints_(std::move(connect)), keys_(read_keys(host)) {}
+
+void SocketPlan::check_exposure(const Host& host, const char* option) const {
   if (!binds_ || keys_.is_server() || !allow_list_.empty()) return;
   for (const auto& endpoint : endpoints_) {
     if (is_local(endpoint)) continue;
     if (!host.option("insecure"))
-      bad_options("option \"bind\": " + endpoint +
+      bad_options(std::string("option \"") + option + "\": " + endpoint +
                   " can be reached from other machines and nothing protects it; give \"server_secret_key\" "
                   "(CURVE) or \"allow_addresses\", bind 127.0.0.1, or say \"insecure: true\"");
     host.warn(endpoint + " can be reached from other machines and nothing protects it (insecure: true)");
@@ -203,7 +213,8 @@ Socket::Socket(Host host, int type, const SocketPlan& plan, const std::function<
   if (prepare) prepare(get());
   if (!plan.allow_list().empty()) admit(plan);
   if (host_.option("monitor")) monitor_.emplace(host_, get());
-  for (const auto& endpoint : plan.endpoints()) plan.binds() ? bind(endpoint) : connect(endpoint);
+  for (const auto& endpoint : plan.endpoints())
+    plan.binds() ? bind(endpoint, plan.quiet()) : connect(endpoint, plan.quiet());
 }
 
 // The monitor needs the open socket, and no peer may ask for admission after the Admission has gone.
@@ -224,17 +235,17 @@ void Socket::admit(const SocketPlan& plan) {
     throw Error("SocketFailed", std::string("cannot set up the allow-list: ") + zmq_strerror(errno));
 }
 
-void Socket::bind(const std::string& endpoint) {
+void Socket::bind(const std::string& endpoint, bool quiet) {
   if (zmq_bind(get(), endpoint.c_str()) != 0)
     throw Error("BindFailed", "cannot bind " + endpoint + ": " + bind_advice(errno, host_));
-  host_.info("listening on " + last_endpoint(get()));
+  if (!quiet) host_.info("listening on " + last_endpoint(get()));
 }
 
-void Socket::connect(const std::string& endpoint) {
+void Socket::connect(const std::string& endpoint, bool quiet) {
   check_name(host_, endpoint);
   if (zmq_connect(get(), endpoint.c_str()) != 0)
     throw Error("ConnectFailed", "cannot connect to " + endpoint + ": " + connect_advice(errno));
-  host_.info("connecting to " + endpoint);
+  if (!quiet) host_.info("connecting to " + endpoint);
 }
 
 // ---- messages -----------------------------------------------------------------------------------------

@@ -24,20 +24,31 @@ class SocketPlan {
  public:
   // Throws Error "BadOption", naming what is missing, doubled, wrong or unsafe.
   explicit SocketPlan(Host host);
+  // The same for a socket that binds what the option `bind` says. A kind with several sockets has one each.
+  SocketPlan(Host host, const char* bind);
+  // For a socket that connects to endpoints which no option says.
+  SocketPlan(Host host, std::vector<std::string> connect);
 
   bool binds() const { return binds_; }
   const std::vector<std::string>& endpoints() const { return endpoints_; }
   const CurveKeys& keys() const { return keys_; }
   const AllowList& allow_list() const { return allow_list_; }
+  // A socket says in the log where it listens or connects to, unless it is one of many.
+  void be_quiet() { quiet_ = true; }
+  bool quiet() const { return quiet_; }
 
  private:
-  void check_exposure(const Host& host) const;
+  void check_exposure(const Host& host, const char* option) const;
 
   bool binds_ = false;
+  bool quiet_ = false;
   std::vector<std::string> endpoints_;
   CurveKeys keys_;
   AllowList allow_list_;
 };
+
+// What to do about an errno of a bind.
+std::string bind_advice(int why, const Host& host);
 
 // Trouble with peers that stops nothing: counted each time, logged once a second at most.
 class Trouble {
@@ -72,8 +83,8 @@ class Socket {
   };
 
   void admit(const SocketPlan& plan);
-  void bind(const std::string& endpoint);
-  void connect(const std::string& endpoint);
+  void bind(const std::string& endpoint, bool quiet);
+  void connect(const std::string& endpoint, bool quiet);
 
   struct Refusals;
 

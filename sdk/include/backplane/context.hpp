@@ -109,6 +109,7 @@ struct CallRecord : std::enable_shared_from_this<CallRecord> {
   std::shared_ptr<EngineGate> gate;
   std::uint64_t serial = 0;
   bp_envelope envelope{};
+  std::string headers;     // lines "name: value"
   bool raw = false;        // frames in, frame out: no msgpack
   bool answers = false;    // somebody waits for the end
   bool may_defer = false;  // ... and takes a deferred instead
@@ -161,6 +162,8 @@ class Context {
 
   // As the request came: origin, flags, stage, trace.
   const bp_envelope& envelope() const { return record_->envelope; }
+  // A header of the request, or empty. Valid as long as the context.
+  std::string_view header(std::string_view name) const { return header_in(record_->headers, name); }
   // After this instant of Host::now() nobody waits any more; 0: no limit.
   std::int64_t deadline() const { return record_->envelope.deadline; }
   // What is left of it, never negative; nothing: no limit.

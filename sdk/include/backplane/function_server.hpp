@@ -440,6 +440,7 @@ class Engine final : public CallEngine {
     record.gate = gate_;
     record.serial = ++last_serial_;
     record.envelope = message.envelope();
+    record.headers = message.headers();
     record.raw = message.envelope().encoding == BP_RAW;
     record.answers = message.wants_reply() && !message.has(BP_SIGNAL);
     record.streaming = record.answers && message.has(BP_STREAM) && record.entry.shape == Shape::stream;

@@ -33,6 +33,18 @@ inline void assign_frame(zmq_msg_t& frame, std::string_view bytes) {
   zmq_msg_close(&fresh);
 }
 
+// The value of a header in lines "name: value", or empty. Names are compared byte by byte.
+inline std::string_view header_in(std::string_view lines, std::string_view name) {
+  while (!lines.empty()) {
+    auto line = lines.substr(0, lines.find('\n'));
+    lines.remove_prefix(line.size() < lines.size() ? line.size() + 1 : lines.size());
+    if (line.size() > name.size() + 1 && line.substr(0, name.size()) == name &&
+        line.substr(name.size(), 2) == ": ")
+      return line.substr(name.size() + 2);
+  }
+  return {};
+}
+
 // Owns one message; empty after it was moved away. Frames are views of libzmq's memory: valid as long as
 // the message is neither changed nor sent.
 class Message {
@@ -123,23 +135,16 @@ class Message {
   std::string_view function() const { return frame_view(message_->function); }
   void set_function(std::string_view name) { assign_frame(message_->function, name); }
 
-  // A header's value, or empty. Names are compared byte by byte.
-  std::string_view header(std::string_view name) const {
-    std::string_view rest = frame_view(message_->headers);
-    while (!rest.empty()) {
-      auto line = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(line.size() < rest.size() ? line.size() + 1 : rest.size());
-      if (line.size() > name.size() + 1 && line.substr(0, name.size()) == name &&
-          line.substr(name.size(), 2) == ": ")
-        return line.substr(name.size() + 2);
-    }
-    return {};
-  }
+  // A header's value, or empty.
+  std::string_view header(std::string_view name) const { return header_in(headers(), name); }
+  // All headers, as lines "name: value".
+  std::string_view headers() const { return frame_view(message_->headers); }
+  void set_headers(std::string_view lines) { assign_frame(message_->headers, lines); }
   // Adds a header. REQUIRES: neither part holds a line break, the name holds no colon.
   void add_header(std::string_view name, std::string_view value) {
-    std::string all(frame_view(message_->headers));
+    std::string all(headers());
     all.append(name).append(": ").append(value).append("\n");
-    assign_frame(message_->headers, all);
+    set_headers(all);
   }
 
   bp_envelope& envelope() { return message_->envelope; }

@@ -341,6 +341,15 @@ inline constexpr std::string_view scatter_failed = "scatter_failed";
 inline constexpr std::string_view gather_failed = "gather_failed";
 inline constexpr std::string_view http_failed = "http_failed";
 
+// The text of an error mark. It must be UTF-8, whatever a failing function says.
+inline std::string error_text(std::string_view code, std::string_view why) {
+  std::string text = std::string(code) + ": " + std::string(why);
+  if (!detail::is_utf8(text))
+    for (char& each : text)
+      if (static_cast<unsigned char>(each) >= 0x80) each = '?';
+  return text;
+}
+
 // Which function a message calls, or, with a code, why none can be called.
 struct Selected {
   std::string_view server;

@@ -1,0 +1,263 @@
+#include "calling.hpp"
+
+#include <backplane/palm/context.hpp>
+#include <backplane/value.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace backplane::palm {
+
+namespace {
+
+constexpr std::uint32_t stream_credit = 1000;
+constexpr std::size_t worth_sharing = 4096;  // bytes of a payload that is not copied for its call
+
+// Adds a frame that shows `part` of the frame `whole` and keeps that alive.
+void append_part(Message& message, zmq_msg_t* whole, std::string_view part) {
+  if (part.size() < worth_sharing) {
+    message.append(part);
+    return;
+  }
+  auto kept = std::make_unique<zmq_msg_t>();
+  zmq_msg_init(kept.get());
+  zmq_msg_copy(kept.get(), whole);
+  const auto release = [](void*, void* hint) {
+    auto* frame = static_cast<zmq_msg_t*>(hint);
+    zmq_msg_close(frame);
+    delete frame;
+  };
+  zmq_msg_t shown;
+  if (zmq_msg_init_data(&shown, const_cast<char*>(part.data()), part.size(), release, kept.get()) != 0) {
+    zmq_msg_close(kept.get());
+    throw std::bad_alloc();
+  }
+  kept.release();
+  message.append(&shown);
+  zmq_msg_close(&shown);
+}
+
+std::string_view part(const Message& outcome, std::size_t index) {
+  return index < outcome.size() ? outcome[index] : std::string_view{};
+}
+
+// The bytes of a text or bytes value; nothing for any other.
+std::optional<std::string_view> content_of(const Value& value) {
+  if (const auto* words = value.get_if<std::string>()) return *words;
+  if (const auto* bytes = value.get_if<Bytes>()) return bytes->content;
+  return std::nullopt;
+}
+
+}  // namespace
+
+Calling::Calling(Host host)
+    : host_(host),
+      components_(host.option("functions").list()),
+      server_(host.option("server").view()),
+      any_server_(!host.option("server").present()),
+      echo_(host.option("echo")),
+      silent_(host.option("silent")),
+      many_(host.option("many")),
+      ordered_(host.option("ordered")),
+      max_calls_(host.option("max_calls")),
+      timeout_(std::chrono::nanoseconds(host.option("call_timeout")).count()),
+      cache_(host.option("cache").view()),
+      error_payload_(host.option("error_payload")),
+      errors_(host.counter("errors", "messages that were answered with an error")) {
+  if (components_.empty())
+    throw Error("BadOption", "option \"functions\": names no component whose functions may be called");
+}
+
+Taken Calling::on_message(Message& message) {
+  if (paused_ || under_way_ >= max_calls_) {
+    busy_ = true;
+    return Taken::busy;
+  }
+  read_message(message);  // Malformed: the host keeps it
+  begin(std::move(message));
+  return Taken::yes;
+}
+
+void Calling::begin(Message message) {
+  if (message.size() > 1) message.remove_front(message.size() - 1);
+  calls_.emplace_back();
+  ++under_way_;
+  auto& call = calls_.back();
+  const auto number = first_ + calls_.size() - 1;
+  call.message = std::move(message);
+  const auto fields = read_message(call.message);
+  if (fields.failed()) {
+    call.results.push_back(std::move(call.message));
+    return end(number);
+  }
+  const auto selected = select(fields.function, fields.stage);
+  if (!selected.ok()) {
+    add_error(call, selected.code, selected.why);
+    return end(number);
+  }
+  if (!any_server_ && selected.server != server_) {
+    add_error(call, wrong_server,
+              "this is server " + server_ + ", the call is for " + std::string(selected.server));
+    return end(number);
+  }
+  if (const auto known = offered_by_.find(std::string(selected.function)); known != offered_by_.end())
+    call.component = known->second;
+  ask(number);
+}
+
+void Calling::ask(std::uint64_t number) {
+  auto& call = *find(number);
+  const auto fields = read_message(call.message);
+  const auto selected = select(fields.function, fields.stage);
+  Message request = host_.message();
+  append_part(request, call.message.raw(0), fields.payload);
+  request.set_headers(detail::call_headers(fields, any_server_ ? selected.server : server_, cache_));
+  auto& envelope = request.envelope();
+  const auto& origin = call.message.envelope();
+  envelope.flags = BP_REQUEST | (many_ ? BP_STREAM : 0U);
+  envelope.encoding = BP_RAW;
+  envelope.credit = many_ ? stream_credit : 0;
+  envelope.cookie = number;
+  envelope.stage = fields.stage;
+  std::copy(std::begin(origin.trace_id), std::end(origin.trace_id), std::begin(envelope.trace_id));
+  std::copy(std::begin(origin.span_id), std::end(origin.span_id), std::begin(envelope.span_id));
+  if (timeout_ > 0) envelope.deadline = host_.now() + timeout_;
+  std::string target = components_[call.component];
+  target.append(".").append(selected.function);
+  if (host_.call(target, std::move(request)) == Sent::pause) paused_ = true;
+}
+
+void Calling::on_reply(Message outcome) {
+  const auto number = outcome.envelope().cookie;
+  if (find(number) != nullptr) take_outcome(number, std::move(outcome));
+}
+
+void Calling::take_outcome(std::uint64_t number, Message outcome) {
+  if (outcome.is_error()) return take_error(number, outcome);
+  auto& call = *find(number);
+  const bool item = outcome.has(BP_STREAM);
+  if (outcome.has(BP_STREAM_END)) return end(number);
+  take_result(call, outcome);
+  if (!item) return end(number);
+  host_.grant(outcome.envelope().correlation, 1);
+  if (ordered_ && number != first_) return;
+  for (auto& result : std::exchange(call.results, {})) send(std::move(result));
+}
+
+void Calling::take_error(std::uint64_t number, const Message& outcome) {
+  auto& call = *find(number);
+  const auto type = part(outcome, 0);
+  const bool unknown = type == "UnknownFunction";
+  if (unknown && call.component + 1 < components_.size()) {
+    ++call.component;
+    return ask(number);
+  }
+  const auto selected = select(read_message(call.message).function, read_message(call.message).stage);
+  if (unknown && echo_ && selected.function == "echo") {
+    add_echo(call);
+  } else if (unknown) {
+    add_error(call, unknown_function, std::string(selected.function) + " is no function of this server");
+  } else {
+    const auto traceback = part(outcome, 2);
+    add_error(
+        call, function_failed,
+        std::string(selected.function) + ": " + std::string(type) + ": " + std::string(part(outcome, 1)));
+    if (!traceback.empty()) host_.log(Severity::debug, traceback);
+  }
+  end(number);
+}
+
+void Calling::take_result(Call& call, const Message& outcome) {
+  if (outcome.envelope().encoding == BP_RAW) return add_result(call, part(outcome, 0));
+  take_value(call, part(outcome, 0));
+}
+
+void Calling::take_value(Call& call, std::string_view encoded) {
+  const Value value = decode(encoded);
+  if (const auto content = content_of(value)) return add_result(call, *content);
+  if (value.is_nil()) {
+    if (!silent_ && !many_) add_error(call, function_failed, "the function returned nothing");
+    return;
+  }
+  const auto* items = value.get_if<Array>();
+  if (!many_ || items == nullptr)
+    return add_error(call, function_failed,
+                     "the function returned " + describe(value) + ", expected bytes or text");
+  for (const auto& item : *items) {
+    const auto content = content_of(item);
+    if (!content)
+      return add_error(call, function_failed,
+                       "the function returned a list with " + describe(item) + ", expected bytes or text");
+    add_result(call, *content);
+  }
+}
+
+void Calling::add_result(Call& call, std::string_view payload) {
+  auto fields = read_message(call.message);
+  fields.payload = payload;
+  Message result = host_.message_after(call.message);
+  write_frame(fields, *result.add_empty());
+  call.results.push_back(std::move(result));
+}
+
+void Calling::add_error(Call& call, std::string_view code, std::string_view why) {
+  errors_.add();
+  auto fields = read_message(call.message);
+  host_.warn("client " + std::string(fields.client) + " gets an error: " + std::string(code) + ": " +
+             std::string(why));
+  const auto text = error_text(code, why);
+  fields.payload = error_payload_;
+  fields.error = text;
+  Message result = host_.message_after(call.message);
+  write_frame(fields, *result.add_empty());
+  call.results.push_back(std::move(result));
+}
+
+void Calling::add_echo(Call& call) { call.results.push_back(std::move(call.message)); }
+
+void Calling::end(std::uint64_t number) {
+  auto& call = *find(number);
+  call.done = true;
+  call.message = Message();
+  --under_way_;
+  if (!ordered_)
+    for (auto& result : std::exchange(call.results, {})) send(std::move(result));
+  send_finished();
+  host_.holding(calls_.size() - under_way_);
+  if (busy_ && !paused_ && under_way_ < max_calls_) {
+    busy_ = false;
+    host_.resume();
+  }
+}
+
+// Sends from the front what is done, and what the first that is not has already.
+void Calling::send_finished() {
+  while (!calls_.empty() && (calls_.front().done || !calls_.front().results.empty())) {
+    for (auto& result : std::exchange(calls_.front().results, {})) send(std::move(result));
+    if (!calls_.front().done) return;
+    calls_.pop_front();
+    ++first_;
+  }
+}
+
+void Calling::send(Message message) {
+  if (host_.send(std::move(message)) == Sent::pause) paused_ = true;
+}
+
+void Calling::on_resume() {
+  paused_ = false;
+  if (busy_) {
+    busy_ = false;
+    host_.resume();
+  }
+}
+
+// nullptr: it has ended.
+Calling::Call* Calling::find(std::uint64_t number) {
+  if (number < first_ || number - first_ >= calls_.size()) return nullptr;
+  auto& call = calls_[number - first_];
+  return call.done ? nullptr : &call;
+}
+
+}  // namespace backplane::palm

@@ -1,0 +1,106 @@
+#include "inbound.hpp"
+
+#include <zmq.h>
+
+#include <algorithm>
+
+namespace backplane::palm {
+
+namespace {
+
+void fill_cache(Message& message, Fields fields) {
+  const auto fresh = new_uuid();
+  fields.cache = fresh;
+  rewrite(message, fields);
+}
+
+}  // namespace
+
+Intake::Intake(Host host, int type, std::size_t frames)
+    : host_(host),
+      type_(type),
+      frames_(frames),
+      fill_cache_(host.option("fill_cache")),
+      plan_(host),
+      receiver_(host) {}
+
+void Intake::start(const std::function<void(void*)>& prepare) {
+  socket_.emplace(host_, type_, plan_, prepare);
+  watch_ = host_.watch_socket(socket_->get(), BP_READABLE, [this](std::uint32_t) { read(); });
+}
+
+void Intake::note_arrivals() {
+  if (!plan_.binds()) return;
+  arrivals_ = LoopArrivals::of_this_loop(host_);
+  door_.emplace(arrivals_, host_, socket_->get());
+}
+
+void Intake::stop() {
+  watch_.end();
+  door_.reset();
+  arrivals_.reset();
+  socket_.reset();
+}
+
+// All requests are read before the acceptances, so that every request's connection is known.
+void Intake::read() {
+  receiver_.run(socket_->get(), [this](Message message) {
+    take(std::move(message));
+    return true;
+  });
+  if (arrivals_) arrivals_->look();
+  for (auto& arrived : batch_) pass_on(std::move(arrived));
+  batch_.clear();
+}
+
+void Intake::take(Message message) {
+  if (message.size() != frames_)
+    return receiver_.malformed("a message of " + std::to_string(message.size()) + " frames; expected " +
+                               std::to_string(frames_));
+  if (!topics_.empty() && std::find(topics_.begin(), topics_.end(), message.topic()) == topics_.end()) return;
+  try {
+    const auto fields = read_message(message);
+    const int descriptor = door_ ? zmq_msg_get(message.raw(0), ZMQ_SRCFD) : -1;
+    batch_.push_back({std::move(message), fields, descriptor});
+  } catch (const Malformed& error) {
+    receiver_.malformed(error.what());
+  }
+}
+
+void Intake::pass_on(Arrived arrived) {
+  auto& [message, fields, descriptor] = arrived;
+  if (door_ && !fields.client.empty()) door_->note(fields.client, descriptor);
+  if (fill_cache_ && fields.cache.empty()) {
+    fill_cache(message, fields);
+  } else {
+    message.remove_front(frames_ - 1);
+  }
+  host_.send(std::move(message));
+}
+
+Sub::Sub(Host host) : previous_(host.option("previous").list()), intake_(host, ZMQ_SUB, 2) {
+  if (host.option("exact")) intake_.take_only(previous_);
+}
+
+void Sub::start() {
+  intake_.start([this](void* socket) {
+    for (const auto& topic : previous_)
+      if (zmq_setsockopt(socket, ZMQ_SUBSCRIBE, topic.data(), topic.size()) != 0)
+        throw Error("BadOption",
+                    "option \"previous\": cannot subscribe to \"" + topic + "\": " + zmq_strerror(errno));
+  });
+}
+
+Rep::Rep(Host host)
+    : answerer_(host, zmq::Envelope::delimited,
+                host.option("block") ? zmq::Answerer::Manner::wait : zmq::Answerer::Manner::accept) {
+  const bool fills{host.option("fill_cache")};
+  answerer_.check_with([fills](Message& message) {
+    if (message.size() != 1)
+      throw Malformed("a request of " + std::to_string(message.size()) + " frames; expected 1");
+    const auto fields = read_message(message);
+    if (fills && fields.cache.empty()) fill_cache(message, fields);
+  });
+}
+
+}  // namespace backplane::palm

@@ -1,0 +1,12 @@
+// PALM, the wire of pylm: its services and connections as kinds.
+#include <backplane/plugin.hpp>
+
+#include "cache.hpp"
+#include "calling.hpp"
+#include "inbound.hpp"
+#include "outbound.hpp"
+#include "workers.hpp"
+
+using namespace backplane::palm;
+
+BACKPLANE_PLUGIN("palm", "0.1.0", Pull, WorkerPull, Sub, Rep, Push, WorkerPush, Pub, PushPull, Calling, Cache)

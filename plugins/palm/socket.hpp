@@ -1,0 +1,67 @@
+// What the PALM kinds share: their options, the frames of a message, and what they do with errors.
+#pragma once
+
+#include <backplane/palm/message.hpp>
+#include <backplane/plugin.hpp>
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "zmq/socket.hpp"
+#include "zmq/socket_options.hpp"
+
+namespace backplane::palm {
+
+using zmq::tables;
+
+namespace detail {
+
+// `Count` rows of a table from row `First` on.
+template <std::size_t First, std::size_t Size, std::size_t... I>
+constexpr std::array<Option, sizeof...(I)> rows(const std::array<Option, Size>& table,
+                                                std::index_sequence<I...>) {
+  return {{table[First + I]...}};
+}
+template <std::size_t First, std::size_t Count, std::size_t Size>
+constexpr auto rows(const std::array<Option, Size>& table) {
+  return rows<First>(table, std::make_index_sequence<Count>{});
+}
+
+}  // namespace detail
+
+// The kinds watch their connections themselves, so the option `monitor` of the zmq kinds is not among these.
+inline constexpr auto palm_security_options = detail::rows<0, 8>(zmq::security_options);
+inline constexpr auto palm_socket_options =
+    tables(zmq::endpoint_options, zmq::transport_options, palm_security_options);
+
+// What a stage that makes error replies has.
+inline constexpr std::array<Option, 1> error_options = {{
+    {"error_payload", text, "0",
+     "payload of an error reply. The reason goes with it in a field that other programs pass on unseen"},
+}};
+
+// The fields of the PALM message that `message` holds: its last frame. Throws Malformed.
+inline Fields read_message(const Message& message) {
+  if (message.empty()) throw Malformed("a message without frames");
+  return read(message[message.size() - 1]);
+}
+
+// Makes `message` the PALM message `fields`, which may be views of it.
+inline void rewrite(Message& message, const Fields& fields) {
+  if (message.size() > 1) message.remove_front(message.size() - 1);
+  write_frame(fields, *message.raw(0));
+}
+
+// Makes `message`, which has these fields, an error reply; what leads it back stays.
+inline void make_error(Message& message, Fields fields, std::string_view payload, std::string_view code,
+                       std::string_view why) {
+  const std::string text = error_text(code, why);
+  fields.payload = payload;
+  fields.error = text;
+  rewrite(message, fields);
+}
+
+}  // namespace backplane::palm
