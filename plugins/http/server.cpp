@@ -88,6 +88,9 @@ class Server::Core {
   const ServerLimits& limits() const { return settings_.limits; }
   const Handler& handler() const { return handler_; }
   bool draining() const { return draining_; }
+  Response refusal(unsigned status, const std::string& reason) const {
+    return settings_.refusal ? settings_.refusal(status, reason) : plain(status, reason);
+  }
   std::size_t in_progress() const { return in_progress_; }
   std::size_t connections() const { return connections_.size(); }
   std::vector<char>& scratch() { return scratch_; }
@@ -152,7 +155,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool step();
   bool read_request();
   void handle(Request request);
-  void refuse_request(unsigned status, std::string reason);
+  void refuse_request(unsigned status, const std::string& reason);
   void put(Response response);
   void flush();
   void finish_answer();
@@ -229,8 +232,8 @@ void Connection::start() {
 
 void Connection::refuse() {
   start();
-  auto response = plain(503, "too many connections");
-  response.headers.push_back({"Retry-After", "1"});
+  auto response = core_.refusal(503, "too many connections");
+  if (!find_header(response.headers, "Retry-After")) response.headers.push_back({"Retry-After", "1"});
   framing_.close = true;
   put(std::move(response));
   work();
@@ -371,11 +374,11 @@ bool Connection::read_request() {
   return false;
 }
 
-void Connection::refuse_request(unsigned status, std::string reason) {
+void Connection::refuse_request(unsigned status, const std::string& reason) {
   core_.count_bad_request();
-  reader_.reset();
   framing_ = {.close = true};
-  put(plain(status, std::move(reason)));
+  put(core_.refusal(status, reason));
+  reader_.reset();
 }
 
 void Connection::handle(Request request) {

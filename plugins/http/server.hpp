@@ -31,6 +31,8 @@ struct ServerSettings {
   ServerLimits limits = {};
   // The server tells the host how many requests it holds. Not so: the component does, from in_progress().
   bool tells_holding = true;
+  // What is answered to a request that the server itself refuses; none: the reason as plain text.
+  std::function<Response(unsigned status, const std::string& reason)> refusal = {};
 };
 
 // The options of a server, for a kind's table: tables(http_server_options, ...).
