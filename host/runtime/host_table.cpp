@@ -155,7 +155,7 @@ std::int64_t* gauge(const bp_host* host, const char* name, const char* help) {
 
 std::int32_t publish(const bp_host* host, const bp_function* function) {
   if (function == nullptr || function->name == nullptr || *function->name == '\0') return -1;
-  of(host).shared().functions.publish(of(host).settings().name, function->name);
+  of(host).shared().functions.publish(of(host).settings().name, *function);
   return 0;
 }
 
@@ -173,7 +173,17 @@ std::uint64_t last_request(const bp_host* host) {
   return of(host).last_request();
 }
 
-const void* extension(const bp_host*, const char*) { return nullptr; }
+void list_functions(const bp_host* host,
+                    void (*tell)(void* context, bp_text component, const bp_function* function),
+                    void* context) {
+  for (const auto& [component, function] : of(host).shared().functions.all())
+    tell(context, {component.data(), component.size()}, &function->view());
+}
+
+const void* extension(const bp_host*, const char* name) {
+  static constexpr bp_functions_1 functions{sizeof(bp_functions_1), list_functions};
+  return std::string_view(name) == BP_FUNCTIONS_1 ? &functions : nullptr;
+}
 
 }  // namespace
 

@@ -6,16 +6,38 @@ namespace backplane::host {
 
 namespace {
 
-void add_once(std::vector<std::string>& list, const std::string& name) {
-  if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
+std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
+
+template <typename Descriptions>
+bool describes(const Descriptions& list, std::string_view function) {
+  return std::any_of(list.begin(), list.end(), [&](const auto& each) { return each->name() == function; });
 }
 
 }  // namespace
 
-void FunctionDirectory::publish(const std::string& component, const std::string& function) {
+FunctionDescription::FunctionDescription(const bp_function& told)
+    : name_(text_or_empty(told.name)),
+      help_(text_or_empty(told.help)),
+      result_(text_or_empty(told.result)),
+      group_(text_or_empty(told.group)) {
+  for (std::size_t i = 0; i < told.parameter_count; ++i) {
+    const auto& parameter = told.parameters[i];
+    parameters_.push_back({text_or_empty(parameter.name), text_or_empty(parameter.type), {}});
+    if (parameter.default_json != nullptr) parameters_.back().default_json = parameter.default_json;
+  }
+  for (const auto& parameter : parameters_)
+    parameter_views_.push_back({parameter.name.c_str(), parameter.type.c_str(),
+                                parameter.default_json ? parameter.default_json->c_str() : nullptr});
+  view_ = {sizeof view_,    told.manner,    name_.c_str(),           help_.c_str(),
+           result_.c_str(), group_.c_str(), parameter_views_.data(), parameter_views_.size()};
+}
+
+void FunctionDirectory::publish(const std::string& component, const bp_function& function) {
   const std::lock_guard lock(mutex_);
-  add_once(by_component_[component], function);
-  add_once(by_function_[function], component);
+  auto& functions = by_component_[component];
+  if (describes(functions, function.name)) return;
+  functions.push_back(std::make_shared<FunctionDescription>(function));
+  by_function_[function.name].push_back(component);
 }
 
 std::string FunctionDirectory::find(std::string_view target, std::string& function, std::string& why) const {
@@ -26,8 +48,7 @@ std::string FunctionDirectory::find(std::string_view target, std::string& functi
     const auto component = by_component_.find(target.substr(0, dot));
     if (component == by_component_.end()) continue;
     function = target.substr(dot + 1);
-    if (std::find(component->second.begin(), component->second.end(), function) != component->second.end())
-      return component->first;
+    if (describes(component->second, function)) return component->first;
   }
   const auto found = by_function_.find(target);
   if (found == by_function_.end()) {
@@ -43,9 +64,12 @@ std::string FunctionDirectory::find(std::string_view target, std::string& functi
   return found->second.front();
 }
 
-std::map<std::string, std::vector<std::string>> FunctionDirectory::all() const {
+std::vector<FunctionDirectory::Entry> FunctionDirectory::all() const {
   const std::lock_guard lock(mutex_);
-  return {by_component_.begin(), by_component_.end()};
+  std::vector<Entry> entries;
+  for (const auto& [component, functions] : by_component_)
+    for (const auto& function : functions) entries.emplace_back(component, function);
+  return entries;
 }
 
 }  // namespace backplane::host

@@ -1,6 +1,7 @@
 #include "calling.hpp"
 
 #include <backplane/palm/context.hpp>
+#include <backplane/published.hpp>
 #include <backplane/value.hpp>
 
 #include <algorithm>
@@ -69,6 +70,35 @@ Calling::Calling(Host host)
     throw Error("BadOption", "option \"functions\": names no component whose functions may be called");
 }
 
+void Calling::start() {
+  const auto all = published_functions(host_);
+  for (const auto& component : components_)
+    if (std::none_of(all.begin(), all.end(),
+                     [&](const auto& function) { return function.component == component; }))
+      host_.warn("option \"functions\": component " + component + " publishes no function");
+  look_up_functions();
+}
+
+void Calling::look_up_functions() {
+  looked_up_ = host_.now();
+  const auto all = published_functions(host_);
+  targets_.clear();
+  for (const auto& component : components_)
+    for (const auto& function : all)
+      if (function.component == component) targets_.emplace(function.name, component + "." + function.name);
+}
+
+// nullptr: no component has it. One that begins to publish later is found later.
+const std::string* Calling::target_of(std::string_view function) {
+  constexpr std::int64_t second = 1'000'000'000;
+  auto found = targets_.find(function);
+  if (found == targets_.end() && host_.now() - looked_up_ > second) {
+    look_up_functions();
+    found = targets_.find(function);
+  }
+  return found == targets_.end() ? nullptr : &found->second;
+}
+
 Taken Calling::on_message(Message& message) {
   if (paused_ || under_way_ >= max_calls_) {
     busy_ = true;
@@ -101,15 +131,18 @@ void Calling::begin(Message message) {
               "this is server " + server_ + ", the call is for " + std::string(selected.server));
     return end(number);
   }
-  if (const auto known = offered_by_.find(std::string(selected.function)); known != offered_by_.end())
-    call.component = known->second;
-  ask(number);
+  if (const auto* target = target_of(selected.function)) return ask(number, fields, selected, *target);
+  if (echo_ && selected.function == "echo") {
+    call.results.push_back(std::move(call.message));
+  } else {
+    add_error(call, unknown_function, std::string(selected.function) + " is no function of this server");
+  }
+  end(number);
 }
 
-void Calling::ask(std::uint64_t number) {
+void Calling::ask(std::uint64_t number, const Fields& fields, const Selected& selected,
+                  const std::string& target) {
   auto& call = *find(number);
-  const auto fields = read_message(call.message);
-  const auto selected = select(fields.function, fields.stage);
   Message request = host_.message();
   append_part(request, call.message.raw(0), fields.payload);
   request.set_headers(detail::call_headers(fields, any_server_ ? selected.server : server_, cache_));
@@ -123,8 +156,6 @@ void Calling::ask(std::uint64_t number) {
   std::copy(std::begin(origin.trace_id), std::end(origin.trace_id), std::begin(envelope.trace_id));
   std::copy(std::begin(origin.span_id), std::end(origin.span_id), std::begin(envelope.span_id));
   if (timeout_ > 0) envelope.deadline = host_.now() + timeout_;
-  std::string target = components_[call.component];
-  target.append(".").append(selected.function);
   if (host_.call(target, std::move(request)) == Sent::pause) paused_ = true;
 }
 
@@ -147,24 +178,12 @@ void Calling::take_outcome(std::uint64_t number, Message outcome) {
 
 void Calling::take_error(std::uint64_t number, const Message& outcome) {
   auto& call = *find(number);
-  const auto type = part(outcome, 0);
-  const bool unknown = type == "UnknownFunction";
-  if (unknown && call.component + 1 < components_.size()) {
-    ++call.component;
-    return ask(number);
-  }
-  const auto selected = select(read_message(call.message).function, read_message(call.message).stage);
-  if (unknown && echo_ && selected.function == "echo") {
-    add_echo(call);
-  } else if (unknown) {
-    add_error(call, unknown_function, std::string(selected.function) + " is no function of this server");
-  } else {
-    const auto traceback = part(outcome, 2);
-    add_error(
-        call, function_failed,
-        std::string(selected.function) + ": " + std::string(type) + ": " + std::string(part(outcome, 1)));
-    if (!traceback.empty()) host_.log(Severity::debug, traceback);
-  }
+  const auto fields = read_message(call.message);
+  const auto traceback = part(outcome, 2);
+  if (!traceback.empty()) host_.log(Severity::debug, traceback);
+  add_error(call, function_failed,
+            std::string(select(fields.function, fields.stage).function) + ": " +
+                std::string(part(outcome, 0)) + ": " + std::string(part(outcome, 1)));
   end(number);
 }
 
@@ -214,8 +233,6 @@ void Calling::add_error(Call& call, std::string_view code, std::string_view why)
   call.results.push_back(std::move(result));
 }
 
-void Calling::add_echo(Call& call) { call.results.push_back(std::move(call.message)); }
-
 void Calling::end(std::uint64_t number) {
   auto& call = *find(number);
   call.done = true;
@@ -241,7 +258,15 @@ void Calling::send_finished() {
   }
 }
 
+// Whoever asked gets the first result; all go along the routes, if there are any.
 void Calling::send(Message message) {
+  if (message.wants_reply()) {
+    const bp_envelope request = message.envelope();
+    if (!host_.routed()) return host_.reply(request, std::move(message));
+    host_.reply(request, message.copy());
+    message.envelope().reply_to = 0;
+    message.envelope().flags &= ~std::uint32_t{BP_REQUEST};
+  }
   if (host_.send(std::move(message)) == Sent::pause) paused_ = true;
 }
 

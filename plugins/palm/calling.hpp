@@ -4,9 +4,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "socket.hpp"
@@ -41,6 +42,7 @@ class Calling {
   static constexpr auto options = tables(calling_options, error_options);
 
   explicit Calling(Host host);
+  void start();
   Taken on_message(Message& message);
   void on_reply(Message outcome);
   void on_resume();
@@ -50,19 +52,19 @@ class Calling {
   struct Call {
     Message message;               // as it came
     std::vector<Message> results;  // that may not go out yet
-    std::size_t component = 0;     // which of the components was asked
     bool done = false;
   };
 
   void begin(Message message);
-  void ask(std::uint64_t number);
+  void ask(std::uint64_t number, const Fields& fields, const Selected& selected, const std::string& target);
+  const std::string* target_of(std::string_view function);
+  void look_up_functions();
   void take_outcome(std::uint64_t number, Message outcome);
   void take_error(std::uint64_t number, const Message& outcome);
   void take_result(Call& call, const Message& outcome);
   void take_value(Call& call, std::string_view encoded);
   void add_result(Call& call, std::string_view payload);
   void add_error(Call& call, std::string_view code, std::string_view why);
-  void add_echo(Call& call);
   void end(std::uint64_t number);
   void send_finished();
   void send(Message message);
@@ -80,7 +82,8 @@ class Calling {
   std::int64_t timeout_;
   std::string cache_;
   std::string error_payload_;
-  std::unordered_map<std::string, std::size_t> offered_by_;  // function -> which component has it
+  std::map<std::string, std::string, std::less<>> targets_;  // function -> component.function
+  std::int64_t looked_up_ = 0;
   std::deque<Call> calls_;  // in the order they came; numbers go on from first_
   std::uint64_t first_ = 1;
   std::size_t under_way_ = 0;

@@ -15,8 +15,6 @@
 
 namespace backplane::palm {
 
-using zmq::tables;
-
 namespace detail {
 
 // `Count` rows of a table from row `First` on.

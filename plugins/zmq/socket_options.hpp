@@ -5,34 +5,8 @@
 #include <backplane/options.hpp>
 
 #include <array>
-#include <cstddef>
-#include <utility>
 
 namespace backplane::zmq {
-
-namespace detail {
-
-template <std::size_t First, std::size_t Second, std::size_t... I, std::size_t... J>
-constexpr std::array<Option, First + Second> join(const std::array<Option, First>& first,
-                                                  const std::array<Option, Second>& second,
-                                                  std::index_sequence<I...>, std::index_sequence<J...>) {
-  return {{first[I]..., second[J]...}};
-}
-
-}  // namespace detail
-
-// One table of all the rows of several.
-template <std::size_t Size>
-constexpr std::array<Option, Size> tables(const std::array<Option, Size>& only) {
-  return only;
-}
-template <std::size_t First, std::size_t Second, std::size_t... More>
-constexpr auto tables(const std::array<Option, First>& first, const std::array<Option, Second>& second,
-                      const std::array<Option, More>&... more) {
-  return tables(
-      detail::join(first, second, std::make_index_sequence<First>{}, std::make_index_sequence<Second>{}),
-      more...);
-}
 
 // Bounds of what libzmq keeps as an int, and of what it keeps as an int of milliseconds.
 inline constexpr double most = 2147483647;

@@ -8,6 +8,7 @@
 #include <backplane/message.hpp>
 #include <backplane/options.hpp>
 #include <backplane/plugin.hpp>
+#include <backplane/published.hpp>
 #include <backplane/task.hpp>
 #include <backplane/testing/fake_host.hpp>
 #include <backplane/value.hpp>

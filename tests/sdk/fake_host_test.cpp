@@ -259,6 +259,21 @@ TEST(FakeRefusals, AComponentThatCannotBeMadeOrStartedSaysWhy) {
   EXPECT_THROW(unstartable.start(), Error);
 }
 
+TEST_F(Fake, ListsTheFunctionsThatATestOffers) {
+  EXPECT_TRUE(published_functions(host_->host).empty());
+  const std::vector<PublishedFunction> offered = {
+      {.component = "adder",
+       .name = "add",
+       .help = "Adds.",
+       .result = "int",
+       .parameters = {{"a", "int"}, {"b", "int", "1"}}},
+      {.component = "notes", .name = "note", .group = "g", .manner = BP_SIGNAL_MANNER}};
+  host_.offer_functions(offered);
+  EXPECT_EQ(published_functions(host_->host), offered);
+  host_.offer_extension(BP_FUNCTIONS_1, nullptr);
+  EXPECT_TRUE(published_functions(host_->host).empty()) << "a host that does not tell";
+}
+
 using FakeDeath = Fake;
 
 TEST_F(FakeDeath, CatchesALoopFunctionFromAnotherThread) {

@@ -349,6 +349,19 @@ struct bp_host {
   uint64_t (*last_request)(const bp_host* host);
 };
 
+/* ---- extensions ------------------------------------------------------------------------------------- */
+
+/* "functions/1": what the components of this host publish, functions of the asking one included. */
+#define BP_FUNCTIONS_1 "functions/1"
+typedef struct bp_functions_1 {
+  uint32_t size;
+  /* Calls `tell(context, component, function)` once for each, before it returns: components by name, their
+   * functions in the order of publication. What components publish in `create` is known to all in `start`.
+   * Text and descriptor are borrowed until `tell` returns. [any] */
+  void (*list)(const bp_host* host,
+               void (*tell)(void* context, bp_text component, const bp_function* function), void* context);
+} bp_functions_1;
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,10 +4,13 @@
 #include <backplane/abi.h>
 #include <backplane/message.hpp>
 
+#include <array>
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace backplane {
@@ -52,6 +55,30 @@ struct Option : bp_option {
   constexpr Option(const char* called, OptionType kind, Optional, const char* says)
       : bp_option{called, kind.type, 0, nullptr, kind.choices, says, kind.minimum, kind.maximum} {}
 };
+
+namespace detail {
+
+template <std::size_t First, std::size_t Second, std::size_t... I, std::size_t... J>
+constexpr std::array<Option, First + Second> join(const std::array<Option, First>& first,
+                                                  const std::array<Option, Second>& second,
+                                                  std::index_sequence<I...>, std::index_sequence<J...>) {
+  return {{first[I]..., second[J]...}};
+}
+
+}  // namespace detail
+
+// One table of all the rows of several, for kinds that share options.
+template <std::size_t Size>
+constexpr std::array<Option, Size> tables(const std::array<Option, Size>& only) {
+  return only;
+}
+template <std::size_t First, std::size_t Second, std::size_t... More>
+constexpr auto tables(const std::array<Option, First>& first, const std::array<Option, Second>& second,
+                      const std::array<Option, More>&... more) {
+  return tables(
+      detail::join(first, second, std::make_index_sequence<First>{}, std::make_index_sequence<Second>{}),
+      more...);
+}
 
 // A checked value. Converts to what its type says: texts to std::string, integers, sizes to integers,
 // durations to std::chrono, lists to std::vector<std::string>. An absent value is empty, 0 or false.

@@ -112,7 +112,7 @@ void Refuser::start() {
 }
 
 void Service::publish(Functions& functions) {
-  functions.add("add", [](int a, int b) { return a + b; }, "Adds.", {"a", "b"});
+  functions.add("add", [](int a, int b) { return a + b; }, "Adds.", {"a", {"b", 4}});
   functions.add("fail", [](std::string text) -> int { throw Error("DemoError", text); }, "Fails.", {"text"});
 }
 

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <backplane/published.hpp>
 
 #include <unistd.h>
 
@@ -515,6 +516,29 @@ TEST_P(Asking, AFunctionIsCalledByItsName) {
   ASSERT_TRUE(probe("source").waits_for(4));
   EXPECT_THAT(probe("source").received(),
               testing::UnorderedElementsAre("\x05", "\x05", "error DemoError", "error UnknownFunction"));
+}
+
+TEST(FunctionDirectory, ListsWhatComponentsPublishOncePerComponent) {
+  TestHost host;
+  host.component("source", "test.source");
+  host.component("sums", "test.service");
+  host.component("math", "test.service").instances = 2;
+  host.start();
+  std::vector<PublishedFunction> found;
+  host.on_loop("source", [&](Host& source) {
+    found = published_functions(source);
+    EXPECT_EQ(source.extension("functions/2"), nullptr);
+  });
+  std::vector<std::string> names;
+  for (const auto& function : found) names.push_back(function.component + '.' + function.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"math.add", "math.fail", "math.deferred_result", "sums.add",
+                                             "sums.fail", "sums.deferred_result"}));
+  ASSERT_EQ(found.size(), 6u);
+  EXPECT_EQ(found[0].help, "Adds.");
+  EXPECT_EQ(found[0].result, "int");
+  EXPECT_EQ(found[0].manner, BP_ORDINARY);
+  EXPECT_EQ(found[0].parameters,
+            (std::vector<PublishedFunction::Parameter>{{"a", "int"}, {"b", "int", "4"}}));
 }
 
 TEST(Start, AComponentThatThrowsIsNamedAndNothingKeepsRunning) {

@@ -16,6 +16,7 @@
 #include <backplane/host.hpp>
 #include <backplane/message.hpp>
 #include <backplane/plugin.hpp>
+#include <backplane/published.hpp>
 #include <backplane/testing/option_text.hpp>
 
 #include <sys/eventfd.h>
@@ -69,20 +70,7 @@ struct FakeLogLine {
   std::string line;
 };
 
-// A function as the component published it.
-struct FakeFunction {
-  struct Parameter {
-    std::string name;
-    std::string type;
-    std::optional<std::string> default_json;
-  };
-  std::string name;
-  std::string help;
-  std::string result;
-  std::string group;
-  std::uint32_t manner;
-  std::vector<Parameter> parameters;
-};
+using FakeFunction = PublishedFunction;
 
 class FakeHost {
  public:
@@ -301,6 +289,8 @@ class FakeHost {
   }
   // Makes a table available as an extension, e.g. "store/1".
   void offer_extension(const std::string& name, const void* table) { extensions_[name] = table; }
+  // What the extension "functions/1" lists: functions of components that a real host would have.
+  void offer_functions(std::vector<PublishedFunction> functions) { offered_ = std::move(functions); }
 
   // For sockets of the test itself: the same context, so that inproc works.
   void* zmq_context() const { return zmq_context_; }
@@ -723,14 +713,8 @@ class FakeHost {
   }
 
   static std::int32_t publish(const bp_host* host, const bp_function* function) {
-    FakeFunction made{function->name,  function->help,   function->result,
-                      function->group, function->manner, {}};
-    for (std::size_t i = 0; i < function->parameter_count; ++i) {
-      const auto& parameter = function->parameters[i];
-      made.parameters.push_back({parameter.name, parameter.type, {}});
-      if (parameter.default_json != nullptr) made.parameters.back().default_json = parameter.default_json;
-    }
-    on_loop(host, "publish").published_.push_back(std::move(made));
+    auto& fake = on_loop(host, "publish");
+    fake.published_.push_back(detail::copy_of(fake.settings_.component, *function));
     return 0;
   }
   static bp_text to_text(std::string_view says) { return backplane::to_text(says); }
@@ -739,7 +723,17 @@ class FakeHost {
   FakeSettings settings_;
   std::thread::id loop_thread_;
   std::map<std::string, detail::ConvertedOption, std::less<>> options_;
-  std::map<std::string, const void*> extensions_;
+  static void list_functions(const bp_host* host, void (*tell)(void*, bp_text, const bp_function*),
+                             void* context) {
+    for (const auto& function : of(host).offered_)
+      detail::with_descriptor(function, [&](const bp_function& descriptor) {
+        tell(context, to_text(function.component), &descriptor);
+      });
+  }
+  static constexpr bp_functions_1 functions_table{sizeof(bp_functions_1), list_functions};
+
+  std::map<std::string, const void*> extensions_ = {{BP_FUNCTIONS_1, &functions_table}};
+  std::vector<PublishedFunction> offered_;
   bp_host table_{};
   void* zmq_context_ = nullptr;
   int wake_ = -1;

@@ -1,0 +1,82 @@
+// What the components of a host publish, for a component that offers their functions to others.
+#pragma once
+
+#include <backplane/abi.h>
+#include <backplane/host.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace backplane {
+
+// A function as its component describes it. Plain data.
+struct PublishedFunction {
+  struct Parameter {
+    std::string name;
+    std::string type;                                        // "int", "text", ...: see binding.hpp
+    std::optional<std::string> default_json = std::nullopt;  // absent: required
+    bool operator==(const Parameter&) const = default;
+  };
+  std::string component;
+  std::string name;
+  std::string help = {};
+  std::string result = {};  // type; empty: none
+  std::string group = {};   // of a synchronized function
+  std::uint32_t manner = BP_ORDINARY;
+  std::vector<Parameter> parameters = {};
+  bool operator==(const PublishedFunction&) const = default;
+};
+
+namespace detail {
+
+inline std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
+
+inline PublishedFunction copy_of(std::string component, const bp_function& function) {
+  PublishedFunction made{.component = std::move(component),
+                         .name = text_or_empty(function.name),
+                         .help = text_or_empty(function.help),
+                         .result = text_or_empty(function.result),
+                         .group = text_or_empty(function.group),
+                         .manner = function.manner};
+  for (std::size_t i = 0; i < function.parameter_count; ++i) {
+    const auto& parameter = function.parameters[i];
+    made.parameters.push_back({text_or_empty(parameter.name), text_or_empty(parameter.type)});
+    if (parameter.default_json != nullptr) made.parameters.back().default_json = parameter.default_json;
+  }
+  return made;
+}
+
+// Calls `use(const bp_function&)` with the function as the boundary shows it.
+template <typename Use>
+void with_descriptor(const PublishedFunction& function, Use&& use) {
+  std::vector<bp_parameter> parameters;
+  parameters.reserve(function.parameters.size());
+  for (const auto& parameter : function.parameters)
+    parameters.push_back({parameter.name.c_str(), parameter.type.c_str(),
+                          parameter.default_json ? parameter.default_json->c_str() : nullptr});
+  const bp_function descriptor{sizeof(bp_function),   function.manner,         function.name.c_str(),
+                               function.help.c_str(), function.result.c_str(), function.group.c_str(),
+                               parameters.data(),     parameters.size()};
+  use(descriptor);
+}
+
+}  // namespace detail
+
+// All of them: components by name, their functions in the order of publication. None when the host does not
+// tell. From start() on it has all that components publish when they are created, as the SDK does. Any
+// thread.
+inline std::vector<PublishedFunction> published_functions(const Host& host) {
+  std::vector<PublishedFunction> all;
+  const auto* table = static_cast<const bp_functions_1*>(host.extension(BP_FUNCTIONS_1));
+  if (table == nullptr) return all;
+  const auto tell = [](void* context, bp_text component, const bp_function* function) {
+    static_cast<std::vector<PublishedFunction>*>(context)->push_back(
+        detail::copy_of(std::string(to_view(component)), *function));
+  };
+  table->list(host.abi(), tell, &all);
+  return all;
+}
+
+}  // namespace backplane
