@@ -13,7 +13,6 @@ namespace backplane::palm {
 
 namespace {
 
-constexpr std::size_t envelope_frames = 2;  // routing id, empty delimiter
 constexpr std::int64_t nanoseconds_per_millisecond = 1'000'000;
 
 // An address of this machine that others can reach; the loopback address when it has no other.
@@ -146,10 +145,11 @@ void Cache::serve() {
   receiver_.run(socket_->get(), [this](Message request) {
     requests_.add();
     // Only peers that speak as REQ does are answered.
-    if (request.size() < envelope_frames || !request[1].empty()) return true;
+    const auto envelope = zmq::envelope_frames(zmq::frames_of(request), zmq::Envelope::delimited);
+    if (!envelope) return true;
     Answer made;
-    made.value = answer(request, envelope_frames);
-    zmq::take_way(request, envelope_frames, made.way);
+    made.value = answer(request, *envelope);
+    zmq::take_way(request, *envelope, made.way);
     answers_.push_back(std::move(made));
     return true;
   });

@@ -10,7 +10,7 @@ namespace backplane::palm {
 namespace {
 
 // A publisher cannot be watched for room: libzmq calls it writable at all times. It is asked again instead.
-constexpr auto retry_after = std::chrono::milliseconds(1);
+constexpr auto try_again_after = std::chrono::milliseconds(1);
 constexpr char subscribe_mark = '\x01';
 
 PublicationLimits publication_limits(const Host& host) {
@@ -155,7 +155,7 @@ bool Pub::try_send(Message& message) {
 // The socket has no room: a subscriber reads too slowly. Nothing is dropped for it.
 Taken Pub::wait() {
   if (retry_.active()) return Taken::busy;
-  retry_ = host_.after(retry_after, [this] {
+  retry_ = host_.after(try_again_after, [this] {
     retry_.end();
     take_subscriptions();
     while (!unsent_.empty() && try_send(unsent_.front())) unsent_.pop_front();

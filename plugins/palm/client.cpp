@@ -1,0 +1,267 @@
+#include "client.hpp"
+
+#include <zmq.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace backplane::palm {
+
+namespace {
+
+constexpr auto ask_again_after = std::chrono::seconds(1);
+constexpr auto look_for_late_ones = std::chrono::milliseconds(100);
+// A server that publishes with a plain PUB socket drops what it answers before our subscription has reached
+// it, a moment after the connection stands.
+constexpr auto subscription_takes = std::chrono::milliseconds(50);
+
+}  // namespace
+
+Client::Client(Host host)
+    : host_(host),
+      uuid_(new_uuid()),
+      server_(host.option("server").view()),
+      push_address_(host.option("push_address").view()),
+      sub_address_(host.option("sub_address").view()),
+      session_(host.option("session").present() ? std::string(host.option("session")) : new_uuid()),
+      function_(host.option("function").view()),
+      functions_(host.option("functions").list()),
+      messages_(host.option("messages")),
+      timeout_(std::chrono::nanoseconds(host.option("timeout")).count()),
+      max_waiting_(host.option("max_waiting")),
+      db_(host, uuid_, server_.empty() ? "_" : server_),
+      receiver_(host),
+      unanswered_(host, "unanswered", "messages that got no answer in time"),
+      unexpected_(host.counter("unexpected", "answers that belong to no message")) {}
+
+void Client::publish(Functions& functions) {
+  functions.add(
+      "eval",
+      [this](Call<Bytes> call, std::string function, Bytes payload) { eval(call, function, payload); },
+      "Calls a function of the server, e.g. server.foo, with a payload.", {"function", "payload"});
+  for (const auto& name : functions_)
+    functions.add(name, [this, name](Call<Bytes> call, Bytes payload) { eval(call, name, payload); },
+                  "A function of the PALM server.", {"payload"});
+}
+
+void Client::start() {
+  db_.start([this] { look_up_addresses(); });
+  upkeep_ = host_.every(look_for_late_ones, [this] { give_up_late(); });
+  if (!push_address_.empty() && !sub_address_.empty()) open_sockets();
+}
+
+void Client::stop() {
+  settling_.end();
+  retry_.end();
+  upkeep_.end();
+  for (auto& [key, question] : questions_) fail(question, "the client stops");
+  questions_.clear();
+  push_watch_.end();
+  sub_watch_.end();
+  push_event_watch_.end();
+  sub_event_watch_.end();
+  push_events_.reset();
+  sub_events_.reset();
+  push_.reset();
+  sub_.reset();
+  db_.stop();
+}
+
+// ---- finding the server -------------------------------------------------------------------------------
+
+void Client::look_up_addresses() {
+  if (!server_.empty()) db_.get("name", [this](std::string_view name) { check_name(name); });
+  const auto look_up = [this](const char* option, const char* key, std::string& address) {
+    if (host_.option(option).present()) return;
+    db_.get(key, [this, key, &address](std::string_view found) {
+      if (found.empty()) {
+        host_.warn("the server at the db address has no " + std::string(key) + "; asking again");
+        retry_ = host_.after(ask_again_after, [this] { look_up_addresses(); });
+        return;
+      }
+      if (found == address) return;
+      address = found;
+      if (!push_address_.empty() && !sub_address_.empty()) open_sockets();
+    });
+  };
+  look_up("sub_address", "pub_address", sub_address_);
+  look_up("push_address", "pull_address", push_address_);
+}
+
+void Client::check_name(std::string_view name) {
+  if (name == server_) return;
+  host_.failed("WrongServer", "the server at the db address is called \"" + std::string(name) +
+                                  "\", expected \"" + server_ + "\"");
+}
+
+// PUSH first: a server that looks at the order of connections then finds the subscription to be the newer
+// one.
+void Client::open_sockets() {
+  ready_ = push_stands_ = sub_stands_ = false;
+  push_watch_.end();
+  sub_watch_.end();
+  push_event_watch_.end();
+  sub_event_watch_.end();
+  push_events_.reset();
+  sub_events_.reset();
+  sub_.reset();
+  push_.reset();
+  push_.emplace(host_, ZMQ_PUSH, zmq::SocketPlan(host_, {push_address_}),
+                [this](void* socket) { push_events_.emplace(host_, socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED); });
+  push_event_watch_ =
+      host_.watch_socket(push_events_->socket(), BP_READABLE | BP_ALWAYS | BP_ALONE,
+                         [this](std::uint32_t) { note_connection(*push_events_, push_stands_); });
+  push_watch_ = host_.watch_socket(push_->get(), 0, [this](std::uint32_t) {
+    push_watch_.events(0);
+    if (std::exchange(busy_, false)) host_.resume();
+  });
+}
+
+void Client::note_connection(zmq::SocketEvents& events, bool& stands) {
+  while (events.next()) stands = true;
+  if (push_stands_ && !sub_) {
+    sub_.emplace(host_, ZMQ_SUB, zmq::SocketPlan(host_, {sub_address_}), [this](void* socket) {
+      zmq::set_option(socket, "connect", ZMQ_RCVHWM, 0);
+      zmq_setsockopt(socket, ZMQ_SUBSCRIBE, uuid_.data(), uuid_.size());
+      sub_events_.emplace(host_, socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+    });
+    sub_event_watch_ =
+        host_.watch_socket(sub_events_->socket(), BP_READABLE | BP_ALWAYS | BP_ALONE,
+                           [this](std::uint32_t) { note_connection(*sub_events_, sub_stands_); });
+    sub_watch_ = host_.watch_socket(sub_->get(), BP_READABLE | BP_ALWAYS | BP_ALONE, [this](std::uint32_t) {
+      receiver_.run(sub_->get(), [this](Message answer) {
+        take_answer(std::move(answer));
+        return true;
+      });
+    });
+  }
+  check_ready();
+}
+
+void Client::check_ready() {
+  if (ready_ || !push_stands_ || !sub_stands_) return;
+  ready_ = true;
+  settling_ = host_.after(subscription_takes, [this] {
+    settling_.end();
+    if (std::exchange(busy_, false)) host_.resume();
+  });
+}
+
+// ---- questions ----------------------------------------------------------------------------------------
+
+Taken Client::on_message(Message& message) {
+  Question question;
+  question.envelope = message.envelope();
+  question.asked = message.wants_reply();
+  question.left = messages_;
+  Fields fields;
+  if (function_.empty()) {
+    fields = read_message(message);
+    question.pipeline = fields.pipeline;
+    question.client = fields.client;
+    question.cache = fields.cache;
+    question.stage = fields.stage;
+  } else {
+    if (message.size() != 1)
+      throw Malformed("a payload of " + std::to_string(message.size()) + " frames; expected 1");
+    fields.function = function_;
+    fields.payload = message[0];
+  }
+  return push(fields, std::move(question)) ? Taken::yes : Taken::busy;
+}
+
+// False: not now; the host is told when.
+bool Client::push(const Fields& given, Question question) {
+  busy_ = true;
+  if (!ready_ || settling_.active() || questions_.size() >= max_waiting_) return false;
+  Fields fields = given;
+  const auto key = new_uuid();
+  if (fields.pipeline.empty()) fields.pipeline = session_;
+  fields.client = uuid_;
+  fields.cache = key;
+  Message message = host_.message();
+  write_frame(fields, *message.add_empty());
+  if (!zmq::send_message(push_->get(), message)) {
+    push_watch_.events(BP_WRITABLE);
+    return false;
+  }
+  busy_ = false;
+  question.deadline = timeout_ > 0 ? host_.now() + timeout_ : 0;
+  questions_.emplace(key, std::move(question));
+  tell();
+  return true;
+}
+
+void Client::eval(const Call<Bytes>& call, const std::string& function, const Bytes& payload) {
+  Fields fields;
+  fields.function = function;
+  fields.payload = payload.content;
+  Question question;
+  question.call = call;
+  if (!push(fields, std::move(question)))
+    call.fail("Disconnected",
+              ready_ ? "too many messages wait for their answers" : "the server is not connected");
+}
+
+// [topic, message]; the topic is our UUID, or it would not have come.
+void Client::take_answer(Message answer) {
+  if (answer.size() != 2) return receiver_.malformed("an answer without a topic");
+  try {
+    const auto fields = read_message(answer);
+    const auto found = questions_.find(std::string(fields.cache));
+    if (found == questions_.end()) return unexpected_.add();
+    auto& question = found->second;
+    give(question, fields);
+    if (--question.left <= 0) questions_.erase(found);
+  } catch (const Malformed& error) {
+    return receiver_.malformed(error.what());
+  }
+  if (questions_.size() < max_waiting_ && std::exchange(busy_, false)) host_.resume();
+  tell();
+}
+
+void Client::give(Question& question, const Fields& fields) {
+  if (question.call) {
+    if (!fields.failed()) return question.call->answer(Bytes{std::string(fields.payload)});
+    const auto text = *fields.error;
+    const auto code = text.substr(0, text.find(": "));
+    return question.call->fail(std::string(code),
+                               std::string(text.substr(std::min(text.size(), code.size() + 2))));
+  }
+  Message made = host_.message();
+  made.envelope().stage = question.stage;
+  if (function_.empty()) {
+    auto restored = fields;
+    restored.pipeline = question.pipeline;
+    restored.client = question.client;
+    restored.cache = question.cache;
+    restored.stage = question.stage;
+    write_frame(restored, *made.add_empty());
+  } else {
+    made.append(fields.payload);
+  }
+  if (std::exchange(question.asked, false)) host_.reply(question.envelope, made.copy());
+  if (host_.routed()) host_.send(std::move(made));
+}
+
+void Client::give_up_late() {
+  const auto now = host_.now();
+  for (auto next = questions_.begin(); next != questions_.end();) {
+    const auto at = next++;
+    if (at->second.deadline == 0 || at->second.deadline > now) continue;
+    unanswered_.happened("the server did not answer a message in time");
+    fail(at->second, "no answer in time");
+    questions_.erase(at);
+  }
+  if (questions_.size() < max_waiting_ && std::exchange(busy_, false)) host_.resume();
+  tell();
+}
+
+void Client::fail(Question& question, std::string_view why) {
+  if (question.call) return question.call->fail("TimeoutExpired", std::string(why));
+  if (std::exchange(question.asked, false)) host_.reply_error(question.envelope, "TimeoutExpired", why);
+}
+
+void Client::tell() { host_.holding(questions_.size()); }
+
+}  // namespace backplane::palm

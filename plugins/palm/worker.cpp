@@ -1,0 +1,144 @@
+#include "worker.hpp"
+
+#include <zmq.h>
+
+#include <utility>
+
+namespace backplane::palm {
+
+namespace {
+
+// The server word of a worker's cache requests.
+constexpr std::string_view any_server = "_";
+constexpr auto look_up_again_after = std::chrono::seconds(1);
+
+std::string_view content_of(const Value& value) {
+  if (const auto* words = value.get_if<std::string>()) return *words;
+  if (const auto* bytes = value.get_if<Bytes>()) return bytes->content;
+  throw Error("InvalidCallArguments", "value must be text or bytes, got " + describe(value));
+}
+
+}  // namespace
+
+Worker::Worker(Host host)
+    : host_(host),
+      push_address_(host.option("push_address").view()),
+      pull_address_(host.option("pull_address").view()),
+      db_(host, new_uuid(), std::string(any_server)),
+      receiver_(host) {}
+
+void Worker::publish(Functions& functions) {
+  functions.add("get", &Worker::get, "The value of a key in the master's cache, nil when it is empty.",
+                {"key"});
+  functions.add("set", &Worker::set, "Keeps a value in the master's cache and returns its key.",
+                {"value", {"key", ""}});
+  functions.add("delete", &Worker::remove, "Forgets a key of the master's cache.", {"key"});
+}
+
+void Worker::start() {
+  db_.start([this] { look_up_addresses(); });
+  if (!push_address_.empty() && !pull_address_.empty()) open_sockets();
+}
+
+void Worker::stop() {
+  retry_.end();
+  jobs_watch_.end();
+  results_watch_.end();
+  jobs_.reset();
+  results_.reset();
+  db_.stop();
+}
+
+// A master that came back may have other addresses than before.
+void Worker::look_up_addresses() {
+  const auto look_up = [this](const char* option, const char* key, std::string& address) {
+    if (host_.option(option).present()) return;
+    db_.get(key, [this, key, &address](std::string_view found) { take_address(address, found, key); });
+  };
+  look_up("push_address", "worker_push_address", push_address_);
+  look_up("pull_address", "worker_pull_address", pull_address_);
+}
+
+void Worker::take_address(std::string& address, std::string_view found, std::string_view key) {
+  if (found.empty()) {
+    host_.warn("the server at the db address has no " + std::string(key) + ": it is no master; asking again");
+    retry_ = host_.after(look_up_again_after, [this] { look_up_addresses(); });
+    return;
+  }
+  if (found == address) return;
+  address = found;
+  if (!push_address_.empty() && !pull_address_.empty()) open_sockets();
+}
+
+void Worker::open_sockets() {
+  jobs_watch_.end();
+  results_watch_.end();
+  try {
+    results_.emplace(host_, ZMQ_PUSH, zmq::SocketPlan(host_, {pull_address_}));
+    results_watch_ = host_.watch_socket(results_->get(), 0, [this](std::uint32_t) {
+      waiting_ = false;
+      results_watch_.events(0);
+      host_.resume();
+    });
+    if (std::exchange(waiting_, false)) host_.resume();
+    if (draining_) return;
+    jobs_.emplace(host_, ZMQ_PULL, zmq::SocketPlan(host_, {push_address_}));
+    jobs_watch_ = host_.watch_socket(jobs_->get(), BP_READABLE | BP_ALONE, [this](std::uint32_t) {
+      receiver_.run(jobs_->get(), [this](Message job) {
+        take_job(std::move(job));
+        return true;
+      });
+    });
+  } catch (const Error& error) {
+    host_.warn(std::string("the master's addresses cannot be used: ") + error.what());
+  }
+}
+
+void Worker::take_job(Message job) {
+  try {
+    if (job.size() != 1) throw Malformed("a job of several frames; expected 1");
+    read_message(job);
+    host_.send(std::move(job));
+  } catch (const Malformed& error) {
+    receiver_.malformed(error.what());
+  }
+}
+
+Taken Worker::on_message(Message& message) {
+  if (message.size() > 1) message.remove_front(message.size() - 1);
+  read_message(message);  // what is none must not reach the master
+  if (results_ && zmq::send_message(results_->get(), message)) return Taken::yes;
+  waiting_ = true;
+  if (results_) results_watch_.events(BP_WRITABLE);
+  return Taken::busy;
+}
+
+void Worker::drain() {
+  draining_ = true;
+  jobs_watch_.end();
+  jobs_.reset();
+}
+
+// ---- the master's cache -------------------------------------------------------------------------------
+
+void Worker::get(Call<std::optional<Bytes>> call, std::string key) {
+  const auto number = db_.get(key, [call](std::string_view value) mutable {
+    if (value.empty()) return call.answer(std::nullopt);
+    call.answer(Bytes{std::string(value)});
+  });
+  call.context().on_cancel([this, number] { db_.forget(number); });
+}
+
+void Worker::set(Call<std::string> call, const Value& value, const std::string& key) {
+  const auto number = db_.set(key, content_of(value),
+                              [call](std::string_view kept) mutable { call.answer(std::string(kept)); });
+  call.context().on_cancel([this, number] { db_.forget(number); });
+}
+
+void Worker::remove(Call<bool> call, std::string key) {
+  const auto number =
+      db_.remove(key, [call](std::string_view removed) mutable { call.answer(!removed.empty()); });
+  call.context().on_cancel([this, number] { db_.forget(number); });
+}
+
+}  // namespace backplane::palm
