@@ -73,6 +73,9 @@ std::map<std::string, std::string, std::less<>> read_preset(const Host& host) {
       throw Error("BadOption", "option \"preset\": \"" + line + "\" is not \"key=value\"");
     preset[line.substr(0, equals)] = connectable(line.substr(equals + 1), advertised);
   }
+  std::size_t number = 0;
+  for (const auto& address : host.option("sub_addresses").list())
+    preset["sub_address_" + std::to_string(number++)] = connectable(address, advertised);
   return preset;
 }
 

@@ -27,9 +27,11 @@ std::map<std::string, std::string, std::less<>> read_preset(const Host& host);
 // "BadOption" for a port *.
 std::string connectable(const std::string& value, const std::string& host);
 
-inline constexpr std::array<Option, 8> cache_options = {{
+inline constexpr std::array<Option, 9> cache_options = {{
     {"preset", text_list, optional,
      "\"key=value\" texts that are there from the start, such as \"pull_address=tcp://127.0.0.1:5555\""},
+    {"sub_addresses", endpoint_list, optional,
+     "preset as sub_address_0, sub_address_1, ...: where a sink takes its messages from"},
     {"advertise", text, optional,
      "host for preset addresses that are bound to all interfaces (*, 0.0.0.0, [::]). Default: an address of "
      "this machine"},

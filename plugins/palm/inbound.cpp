@@ -3,6 +3,8 @@
 #include <zmq.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <utility>
 
 namespace backplane::palm {
 
@@ -16,12 +18,12 @@ void fill_cache(Message& message, Fields fields) {
 
 }  // namespace
 
-Intake::Intake(Host host, int type, std::size_t frames)
+Intake::Intake(Host host, int type, std::size_t frames, zmq::SocketPlan plan)
     : host_(host),
       type_(type),
       frames_(frames),
       fill_cache_(host.option("fill_cache")),
-      plan_(host),
+      plan_(std::move(plan)),
       receiver_(host) {}
 
 void Intake::start(const std::function<void(void*)>& prepare) {
@@ -78,17 +80,39 @@ void Intake::pass_on(Arrived arrived) {
   host_.send(std::move(message));
 }
 
-Sub::Sub(Host host) : previous_(host.option("previous").list()), intake_(host, ZMQ_SUB, 2) {
-  if (host.option("exact")) intake_.take_only(previous_);
+Sub::Sub(Host host) {
+  const auto previous = host.option("previous").list();
+  if (!host.option("paired")) {
+    add_source(host, previous, zmq::SocketPlan(host));
+    return;
+  }
+  const auto addresses = host.option("connect").list();
+  if (addresses.size() != previous.size())
+    throw Error("BadOption", "\"connect\" has " + std::to_string(addresses.size()) +
+                                 " addresses and \"previous\" " + std::to_string(previous.size()) +
+                                 " topics; with paired: true there must be as many");
+  for (std::size_t i = 0; i < previous.size(); ++i)
+    add_source(host, {previous[i]}, zmq::SocketPlan(host, std::vector<std::string>{addresses[i]}));
+}
+
+void Sub::add_source(const Host& host, std::vector<std::string> topics, zmq::SocketPlan plan) {
+  auto intake = std::make_unique<Intake>(host, ZMQ_SUB, 2, std::move(plan));
+  if (host.option("exact")) intake->take_only(topics);
+  sources_.push_back({std::move(topics), std::move(intake)});
 }
 
 void Sub::start() {
-  intake_.start([this](void* socket) {
-    for (const auto& topic : previous_)
-      if (zmq_setsockopt(socket, ZMQ_SUBSCRIBE, topic.data(), topic.size()) != 0)
-        throw Error("BadOption",
-                    "option \"previous\": cannot subscribe to \"" + topic + "\": " + zmq_strerror(errno));
-  });
+  for (const auto& [topics, intake] : sources_)
+    intake->start([&topics = topics](void* socket) {
+      for (const auto& topic : topics)
+        if (zmq_setsockopt(socket, ZMQ_SUBSCRIBE, topic.data(), topic.size()) != 0)
+          throw Error("BadOption",
+                      "option \"previous\": cannot subscribe to \"" + topic + "\": " + zmq_strerror(errno));
+    });
+}
+
+void Sub::stop() {
+  for (const auto& source : sources_) source.intake->stop();
 }
 
 Rep::Rep(Host host)

@@ -25,7 +25,8 @@ inline constexpr std::array<Option, 1> fill_cache_option = {{
 class Intake {
  public:
   // `frames`: how many a message has on this wire; the PALM message is the last one.
-  Intake(Host host, int type, std::size_t frames);
+  Intake(Host host, int type, std::size_t frames) : Intake(host, type, frames, zmq::SocketPlan(host)) {}
+  Intake(Host host, int type, std::size_t frames, zmq::SocketPlan plan);
 
   // Throws Error. `prepare` as for zmq::Socket.
   void start(const std::function<void(void*)>& prepare = {});
@@ -93,9 +94,11 @@ class WorkerPull {
   Intake intake_;
 };
 
-inline constexpr std::array<Option, 2> previous_options = {{
+inline constexpr std::array<Option, 3> previous_options = {{
     {"previous", text_list, required,
      "topics to take: the name of the server before this one, or topics that it sets"},
+    {"paired", boolean, "false",
+     "connect and previous go together by position: each topic is taken from its own address only"},
     {"exact", boolean, "false", "take only these very topics, not also longer ones that begin with them"},
 }};
 
@@ -117,11 +120,16 @@ class Sub {
 
   explicit Sub(Host host);
   void start();
-  void stop() { intake_.stop(); }
+  void stop();
 
  private:
-  std::vector<std::string> previous_;
-  Intake intake_;
+  struct Source {
+    std::vector<std::string> topics;
+    std::unique_ptr<Intake> intake;
+  };
+  void add_source(const Host& host, std::vector<std::string> topics, zmq::SocketPlan plan);
+
+  std::vector<Source> sources_;
 };
 
 inline constexpr std::array<Option, 1> not_blocking_option = {{

@@ -22,6 +22,12 @@ PublicationLimits publication_limits(const Host& host) {
   return limits;
 }
 
+bool is_pipelined(const Host& host) {
+  if (const auto to_client = host.option("to_client"); to_client.given())
+    return !static_cast<bool>(to_client);
+  return static_cast<bool>(host.option("pipelined"));
+}
+
 std::string server_name(const Host& host) {
   const auto given = host.option("server");
   return given.present() ? std::string(given) : std::string(host.host_name());
@@ -59,7 +65,7 @@ bool WorkerGuard::turns_back(Message& message) {
 
 Pub::Pub(Host host)
     : host_(host),
-      pipelined_(host.option("pipelined")),
+      pipelined_(is_pipelined(host)),
       server_(server_name(host)),
       outlet_(host, ZMQ_XPUB),
       publication_(

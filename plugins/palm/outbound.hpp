@@ -78,10 +78,11 @@ class WorkerPush {
   Push push_;
 };
 
-inline constexpr std::array<Option, 8> publisher_options = {{
+inline constexpr std::array<Option, 9> publisher_options = {{
     {"pipelined", boolean, "false",
      "the results go to another server: topic = server, stage + 1. Otherwise they go to the client: topic = "
      "its UUID"},
+    {"to_client", boolean, optional, "the same the other way round: false is pipelined"},
     {"server", text, optional, "name of the server, the topic of a pipelined one. Default: host.name"},
     {"grace", duration.between(0, 1e12), "250ms",
      "how long a result waits for the client's new subscription when only an older one is there"},
