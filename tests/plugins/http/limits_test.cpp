@@ -51,6 +51,10 @@ INSTANTIATE_TEST_SUITE_P(
               "400 Bad Request"},
         Wrong{"a chunk's length that is no number",
               "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nx\r\n", "400 Bad Request"},
+        Wrong{"a trailer with a bare carriage return",
+              "POST / HTTP/1.1\r\n" HOST
+              "Transfer-Encoding: chunked\r\n\r\n0\r\nok\r\n0\rGET =/ \n\r\nH: h\r\n\r\n",
+              "400 Bad Request"},
         Wrong{"bad percent-encoding", "GET /%zz HTTP/1.1\r\n" HOST "\r\n", "400 Bad Request"},
         Wrong{"a NUL in the path", "GET /a%00 HTTP/1.1\r\n" HOST "\r\n", "400 Bad Request"},
         Wrong{"a body too large", "POST / HTTP/1.1\r\n" HOST "Content-Length: 11\r\n\r\n",

@@ -4,6 +4,7 @@
 namespace backplane::http {
 namespace {
 
+using namespace std::string_literals;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 
@@ -175,6 +176,19 @@ TEST_F(ServerTest, RequestsMayComeByteByByte) {
   }
   ASSERT_TRUE(until([&] { return client.closed(); }));
   EXPECT_EQ(client.take(), two_answers);
+}
+
+TEST_F(ServerTest, AnEmptyChunkedBodyMayComeByteByByte) {
+  start();
+  TcpPeer client = peer();
+  for (const char byte :
+       "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+       "0\r\nTrailer: x\r\n\r\n"s) {
+    client.send({&byte, 1});
+    host().run_ready();
+  }
+  ASSERT_TRUE(until([&] { return client.closed(); }));
+  EXPECT_EQ(client.take(), answer("200 OK", "POST /||", closing));
 }
 
 TEST_F(ServerTest, RequestsMayBeCutAnywhere) {
