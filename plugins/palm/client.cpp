@@ -17,7 +17,7 @@ constexpr auto subscription_takes = std::chrono::milliseconds(50);
 
 }  // namespace
 
-Client::Client(Host host)
+Asker::Asker(Host host)
     : host_(host),
       uuid_(new_uuid()),
       server_(host.option("server").view()),
@@ -34,7 +34,7 @@ Client::Client(Host host)
       unanswered_(host, "unanswered", "messages that got no answer in time"),
       unexpected_(host.counter("unexpected", "answers that belong to no message")) {}
 
-void Client::publish(Functions& functions) {
+void Asker::publish(Functions& functions) {
   functions.add(
       "eval",
       [this](Call<Bytes> call, std::string function, Bytes payload) { eval(call, function, payload); },
@@ -44,13 +44,13 @@ void Client::publish(Functions& functions) {
                   "A function of the PALM server.", {"payload"});
 }
 
-void Client::start() {
+void Asker::start() {
   db_.start([this] { look_up_addresses(); });
   upkeep_ = host_.every(look_for_late_ones, [this] { give_up_late(); });
   if (!push_address_.empty() && !sub_address_.empty()) open_sockets();
 }
 
-void Client::stop() {
+void Asker::stop() {
   settling_.end();
   retry_.end();
   upkeep_.end();
@@ -69,7 +69,7 @@ void Client::stop() {
 
 // ---- finding the server -------------------------------------------------------------------------------
 
-void Client::look_up_addresses() {
+void Asker::look_up_addresses() {
   if (!server_.empty()) db_.get("name", [this](std::string_view name) { check_name(name); });
   const auto look_up = [this](const char* option, const char* key, std::string& address) {
     if (host_.option(option).present()) return;
@@ -88,7 +88,7 @@ void Client::look_up_addresses() {
   look_up("push_address", "pull_address", push_address_);
 }
 
-void Client::check_name(std::string_view name) {
+void Asker::check_name(std::string_view name) {
   if (name == server_) return;
   host_.failed("WrongServer", "the server at the db address is called \"" + std::string(name) +
                                   "\", expected \"" + server_ + "\"");
@@ -96,7 +96,7 @@ void Client::check_name(std::string_view name) {
 
 // PUSH first: a server that looks at the order of connections then finds the subscription to be the newer
 // one.
-void Client::open_sockets() {
+void Asker::open_sockets() {
   ready_ = push_stands_ = sub_stands_ = false;
   push_watch_.end();
   sub_watch_.end();
@@ -117,7 +117,7 @@ void Client::open_sockets() {
   });
 }
 
-void Client::note_connection(zmq::SocketEvents& events, bool& stands) {
+void Asker::note_connection(zmq::SocketEvents& events, bool& stands) {
   while (events.next()) stands = true;
   if (push_stands_ && !sub_) {
     sub_.emplace(host_, ZMQ_SUB, zmq::SocketPlan(host_, {sub_address_}), [this](void* socket) {
@@ -138,7 +138,7 @@ void Client::note_connection(zmq::SocketEvents& events, bool& stands) {
   check_ready();
 }
 
-void Client::check_ready() {
+void Asker::check_ready() {
   if (ready_ || !push_stands_ || !sub_stands_) return;
   ready_ = true;
   settling_ = host_.after(subscription_takes, [this] {
@@ -149,7 +149,7 @@ void Client::check_ready() {
 
 // ---- questions ----------------------------------------------------------------------------------------
 
-Taken Client::on_message(Message& message) {
+Taken Asker::on_message(Message& message) {
   Question question;
   question.envelope = message.envelope();
   question.asked = message.wants_reply();
@@ -171,7 +171,7 @@ Taken Client::on_message(Message& message) {
 }
 
 // False: not now; the host is told when.
-bool Client::push(const Fields& given, Question question) {
+bool Asker::push(const Fields& given, Question question) {
   busy_ = true;
   if (!ready_ || settling_.active() || questions_.size() >= max_waiting_) return false;
   Fields fields = given;
@@ -192,7 +192,7 @@ bool Client::push(const Fields& given, Question question) {
   return true;
 }
 
-void Client::eval(const Call<Bytes>& call, const std::string& function, const Bytes& payload) {
+void Asker::eval(const Call<Bytes>& call, const std::string& function, const Bytes& payload) {
   Fields fields;
   fields.function = function;
   fields.payload = payload.content;
@@ -204,7 +204,7 @@ void Client::eval(const Call<Bytes>& call, const std::string& function, const By
 }
 
 // [topic, message]; the topic is our UUID, or it would not have come.
-void Client::take_answer(Message answer) {
+void Asker::take_answer(Message answer) {
   if (answer.size() != 2) return receiver_.malformed("an answer without a topic");
   try {
     const auto fields = read_message(answer);
@@ -220,7 +220,7 @@ void Client::take_answer(Message answer) {
   tell();
 }
 
-void Client::give(Question& question, const Fields& fields) {
+void Asker::give(Question& question, const Fields& fields) {
   if (question.call) {
     if (!fields.failed()) return question.call->answer(Bytes{std::string(fields.payload)});
     const auto text = *fields.error;
@@ -244,7 +244,7 @@ void Client::give(Question& question, const Fields& fields) {
   if (host_.routed()) host_.send(std::move(made));
 }
 
-void Client::give_up_late() {
+void Asker::give_up_late() {
   const auto now = host_.now();
   for (auto next = questions_.begin(); next != questions_.end();) {
     const auto at = next++;
@@ -257,11 +257,11 @@ void Client::give_up_late() {
   tell();
 }
 
-void Client::fail(Question& question, std::string_view why) {
+void Asker::fail(Question& question, std::string_view why) {
   if (question.call) return question.call->fail("TimeoutExpired", std::string(why));
   if (std::exchange(question.asked, false)) host_.reply_error(question.envelope, "TimeoutExpired", why);
 }
 
-void Client::tell() { host_.holding(questions_.size()); }
+void Asker::tell() { host_.holding(questions_.size()); }
 
 }  // namespace backplane::palm

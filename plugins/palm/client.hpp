@@ -44,7 +44,7 @@ inline constexpr std::array<Option, 12> client_options = {{
 // What comes by routes is asked of the server, under a UUID of its own; the answers go along the routes from
 // here, and to whoever asked, with the pipeline, client and cache of the question. Belongs to the component's
 // loop.
-class Client {
+class Asker {
  public:
   static constexpr auto kind = "palm.client";
   static constexpr auto says =
@@ -53,7 +53,7 @@ class Client {
   static constexpr auto properties = inbound | outbound | connection;
   static constexpr auto options = tables(client_options, zmq::transport_options, palm_security_options);
 
-  explicit Client(Host host);
+  explicit Asker(Host host);
   void start();
   Taken on_message(Message& message);
   void drain() {}

@@ -12,4 +12,4 @@
 using namespace backplane::palm;
 
 BACKPLANE_PLUGIN("palm", "0.1.0", Pull, WorkerPull, Sub, Rep, Push, WorkerPush, Pub, PushPull, Calling, Cache,
-                 Worker, Client)
+                 Worker, Asker)
