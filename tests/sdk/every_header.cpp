@@ -7,6 +7,7 @@
 #include <backplane/host.hpp>
 #include <backplane/message.hpp>
 #include <backplane/options.hpp>
+#include <backplane/palm/client.hpp>
 #include <backplane/plugin.hpp>
 #include <backplane/task.hpp>
 #include <backplane/testing/fake_host.hpp>
