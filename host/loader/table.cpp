@@ -363,6 +363,8 @@ void read_clients(const Place& place, const bp_plugin& table, PluginInfo& plugin
 
 }  // namespace
 
+FunctionInfo read_function(const bp_function* table) { return read_function(Place{}, table); }
+
 void read_table(const bp_plugin& table, PluginInfo& plugin, AskFunctions ask) {
   check_versions(table, plugin);
   const Place place;
