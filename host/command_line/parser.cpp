@@ -75,6 +75,8 @@ class Grammar {
   }
 
   std::variant<Command, Answer> parse(std::vector<std::string> arguments) {
+    if (std::find(arguments.begin(), arguments.end(), "call") != arguments.end())
+      std::for_each(arguments.begin(), arguments.end(), hide_brackets);
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     try {
       app_.parse(arguments);
@@ -299,6 +301,8 @@ class Grammar {
         "  backplane call palm+tcp://127.0.0.1:5559 server.split 'a b' --option messages=2",
         [this] {
           call_.reach = reached_server();
+          std::for_each(call_.arguments.begin(), call_.arguments.end(), show_brackets);
+          show_brackets(named_);
           if (call_.reach.function.empty() && !call_.list) throw UsageError("call: which FUNCTION?");
           if (!named_.empty()) call_.named = named_;
           if (raw_) call_.output = CallOutput::raw;
@@ -306,14 +310,13 @@ class Grammar {
           return call_;
         });
     add_reach(*command, false);
-    command->add_option("ARGUMENT", call_.arguments, "Arguments, JSON or text")
-        ->allow_extra_args(false)
-        ->expected(-1);
+    auto* arguments = command->add_option("ARGUMENT", call_.arguments, "Arguments, JSON or text");
     auto* named =
         command->add_option("--kwargs", named_, "Named arguments, a JSON object")->type_name("JSON");
     command->add_option("--file", call_.file, "The bytes of a file are the argument; - is standard input")
         ->type_name("FILE")
-        ->excludes(named);
+        ->excludes(named)
+        ->excludes(arguments);
     auto* raw = command->add_flag("--raw", raw_, "Print texts and bytes as they are");
     auto* lines =
         command->add_flag("--lines", lines_, "Print every result as it comes, one line of JSON each");
@@ -383,6 +386,15 @@ class Grammar {
     command->footer(footer);
     command->callback([this, finish = std::move(finish)] { command_ = finish; });
     return command;
+  }
+
+  // CLI11 takes a text in brackets for several arguments and splits it at its commas. A zero byte behind it,
+  // which no argument of a program has, hides the brackets.
+  static void hide_brackets(std::string& argument) {
+    if (argument.starts_with('[') && argument.ends_with(']')) argument += '\0';
+  }
+  static void show_brackets(std::string& argument) {
+    if (argument.ends_with('\0')) argument.pop_back();
   }
 
   static void repeatable(CLI::Option* option, const char* type_name) {
