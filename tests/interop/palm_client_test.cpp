@@ -173,5 +173,30 @@ TEST_F(PalmPeers, AWorkerReadsWhatTheClientStored) {
   EXPECT_EQ(client.eval("boss.stored", "place"), "treasure") << errors();
 }
 
+// ---- the commands ----
+
+TEST_F(PalmPeers, AreCalledFromTheCommandLine) {
+  const auto endpoint = "palm+" + run_server();
+  const auto greeted = test::run_backplane({"call", endpoint, "greeter.greet", "you"});
+  EXPECT_EQ(greeted.output, "\"hello you\"\n") << greeted.errors;
+  EXPECT_EQ(test::run_backplane({"call", endpoint, "set", "key", "value"}).output, "\"key\"\n");
+  EXPECT_EQ(test::run_backplane({"call", endpoint, "get", "key"}).output, "\"value\"\n");
+  EXPECT_EQ(test::run_backplane({"call", endpoint, "greeter.fails"}).output, "\"0\"\n");
+}
+
+TEST_F(PalmPeers, RunJobsFromTheCommandLine) {
+  const auto endpoint = "palm+" + run_master(2);
+  std::string lines;
+  std::string expected;
+  for (int i = 0; i < 1000; ++i) {
+    lines += "item " + std::to_string(i) + "\n";
+    expected += "ITEM " + std::to_string(i) + "\n";
+  }
+  const auto done = test::run_backplane(
+      {"job", endpoint, "boss.upper", folder_.file("lines", lines).string(), "--ordered", "--window", "50"});
+  EXPECT_EQ(done.exit_code, 0) << done.errors << errors();
+  EXPECT_EQ(done.output, expected);
+}
+
 }  // namespace
 }  // namespace backplane::palm
