@@ -50,10 +50,8 @@ class Lines {
       read_some();
     }
   }
-  // Readable when there may be more after BP_LATER; -1: none.
-  int descriptor() const {
-    return std::find(open_.begin(), open_.end(), STDIN_FILENO) == open_.end() ? -1 : STDIN_FILENO;
-  }
+  // Readable when there may be more after BP_LATER; -1: there is no such one.
+  int descriptor() const { return open_.size() == 1 ? open_.front() : -1; }
 
  private:
   static constexpr int from_stream = -1;  // standard input that is not the process's own
@@ -84,8 +82,8 @@ class Lines {
   }
 
   bool ready() const {
-    if (open_[at_] != STDIN_FILENO) return true;
-    pollfd polled{STDIN_FILENO, POLLIN, 0};
+    if (open_[at_] == from_stream) return true;
+    pollfd polled{open_[at_], POLLIN, 0};
     return ::poll(&polled, 1, 0) != 0;
   }
 
@@ -212,8 +210,8 @@ class JobRun {
 
   const JobArguments& arguments_;
   Console& console_;
+  Lines lines_;  // before signals are held back: opening a named pipe waits for its writer
   Interrupt interrupt_;
-  Lines lines_;
   Progress progress_;
   std::uint64_t items_ = 0;
   std::uint64_t results_ = 0;

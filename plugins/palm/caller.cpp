@@ -34,6 +34,7 @@ ClientOptions CallingClient::client_options() const {
   made.sub_address = std::string(caller_.option("sub_address"));
   made.session = std::string(caller_.option("session"));
   made.timeout = caller_.timeout();
+  made.interrupted = [this] { return caller_.interrupted(); };
   return made;
 }
 

@@ -480,6 +480,17 @@ TEST(PalmClient, SaysThatNobodyIsThere) {
               HasSubstr("TimeoutExpired"));
 }
 
+TEST(PalmClient, StopsWaitingWhenItIsInterrupted) {
+  int asked = 0;
+  const auto interrupted = [&asked] { return ++asked == 2; };
+  EXPECT_THAT(error_of([&] { Client(test::free_endpoint(), {.timeout = 0s, .interrupted = interrupted}); }),
+              HasSubstr("Interrupted: "));
+  PalmServer server([](const PalmMessage&) { return PalmServer::Replies{}; });
+  asked = 0;
+  Client client(server.db_address(), {.timeout = 0s, .interrupted = interrupted});
+  EXPECT_THAT(error_of([&] { client.eval("server.foo", ""); }), HasSubstr("Interrupted: "));
+}
+
 TEST(PalmClient, SaysThatAnAddressOfTheServerLeadsNowhere) {
   const auto nowhere = test::free_endpoint();
   PalmServer server(PalmServer::foo, {{"name", "server"}, {"pull_address", nowhere}});

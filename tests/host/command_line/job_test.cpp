@@ -141,6 +141,32 @@ TEST_F(Job, OfPalmTakesSeveralResultsForALine) {
   EXPECT_EQ(outcome.output, "1\n1\n2\n2\n");
 }
 
+TEST_F(Job, OfPalmEndsWithASignalWhileNobodyAnswers) {
+  Peer silent(ZMQ_ROUTER);
+  auto arguments = job({"palm+" + silent.bind(), "server.foo", lines("1\n"), "--timeout", "0s"});
+  arguments.insert(arguments.begin(), backplane_program());
+  Child child(arguments);
+  ASSERT_TRUE(silent.receive());
+  child.signal(SIGINT);
+  EXPECT_EQ(child.wait(), 1);
+  EXPECT_THAT(child.errors(), HasSubstr("Interrupted: "));
+}
+
+TEST_F(Job, ReadsANamedPipeAndPrintsResultsMeanwhile) {
+  const auto pipe = folder_.file("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int writer = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  PalmServer server(PalmServer::foo);
+  auto arguments = job({"palm+" + server.db_address(), "server.foo", lines("first\n"), pipe.string()});
+  arguments.insert(arguments.begin(), backplane_program());
+  Child child(arguments);
+  EXPECT_TRUE(eventually([&] { return child.output() == "you sent me first\n"; })) << child.errors();
+  ASSERT_EQ(::write(writer, "x\n", 2), 2);
+  EXPECT_TRUE(eventually([&] { return child.output() == "you sent me first\nyou sent me x\n"; }));
+  ::close(writer);
+  EXPECT_EQ(child.wait(), 0) << child.errors();
+}
+
 TEST_F(Job, OfPalmTellsOfWhatFailsOrIsNotAnswered) {
   PalmServer server([](const PalmMessage& message) {
     if (message.payload == "2") return PalmServer::Replies{};

@@ -8,10 +8,10 @@
 // throws Error "TimeoutExpired"; the client can be used on after that.
 //
 // Types of the errors that are thrown: "WrongServer" (it has another name), "NoAddress" (the server does not
-// tell where its messages go), "TimeoutExpired", "NotStored" (the cache took no value), "ZmqError" (libzmq
-// refused something, an address for instance), and of a call that failed the code that the server marked its
-// reply with, such as "unknown_function". A pylm server marks nothing: its error is the payload "0", which
-// cannot be told from data and is returned as data.
+// tell where its messages go), "TimeoutExpired", "Interrupted" (ClientOptions::interrupted said so),
+// "NotStored" (the cache took no value), "ZmqError" (libzmq refused something, an address for instance), and
+// of a call that failed the code that the server marked its reply with, such as "unknown_function". A pylm
+// server marks nothing: its error is the payload "0", which cannot be told from data and is returned as data.
 #pragma once
 
 #include <backplane/host.hpp>
@@ -49,7 +49,9 @@ struct ClientOptions {
   // A publisher of pylm drops replies to a subscription that it has not read yet. It has no way to tell when
   // it has, so the constructor waits this long after the connection. One of Backplane keeps such replies.
   std::chrono::nanoseconds settle = std::chrono::milliseconds(50);
-  void* zmq_context = nullptr;     // borrowed; nullptr: the client makes its own
+  void* zmq_context = nullptr;  // borrowed; nullptr: the client makes its own
+  // Asked ten times a second while something is waited for; true ends the waiting with Error "Interrupted".
+  std::function<bool()> interrupted = {};
   bool symmetric_session = false;  // get and remove prefix keys with the session, as set does
 };
 
@@ -238,10 +240,9 @@ class FirstConnection {
     if (events_) zmq_socket_monitor(watched_, nullptr, 0);
   }
 
-  void wait(Clock::time_point until) const {
-    if (events_ && !events_.wait(ZMQ_POLLIN, until))
-      throw Error("TimeoutExpired", "no connection to " + address_);
-  }
+  // None for transports that connect at once.
+  const Socket& events() const { return events_; }
+  const std::string& address() const { return address_; }
 
  private:
   void* watched_;
@@ -334,7 +335,7 @@ class Client {
     const auto bytes = encoded(function.text(), payload, options.cache, number);
     const auto until = detail::after(options_.timeout);
     while (!push_.try_send(bytes))
-      if (!push_.wait(ZMQ_POLLOUT, until)) throw Error("TimeoutExpired", "no room to send the message");
+      if (!wait(push_, ZMQ_POLLOUT, until)) throw Error("TimeoutExpired", "no room to send the message");
     std::vector<std::string> payloads;
     while (payloads.size() < messages) payloads.push_back(wait_for_reply(number, function.text()));
     return payloads;
@@ -380,6 +381,17 @@ class Client {
  private:
   using Clock = detail::Clock;
 
+  // As Socket::wait. Throws Error "Interrupted".
+  bool wait(const detail::Socket& socket, short events, Clock::time_point until) const {
+    for (;;) {
+      const auto look_up = std::min(until, Clock::now() + std::chrono::milliseconds(100));
+      if (socket.wait(events, options_.interrupted ? look_up : until)) return true;
+      if (options_.interrupted && options_.interrupted())
+        throw Error("Interrupted", "ended while waiting for " + db_address_);
+      if (Clock::now() >= until) return false;
+    }
+  }
+
   // ---- the cache ----
 
   void open_db(std::string_view routing_id) {
@@ -405,7 +417,7 @@ class Client {
     const auto until = detail::after(options_.timeout);
     std::vector<std::string> frames;
     if (db_.try_send({}, ZMQ_SNDMORE) && db_.try_send(encode(fields))) {
-      while (db_.wait(ZMQ_POLLIN, until))
+      while (wait(db_, ZMQ_POLLIN, until))
         if (db_.try_receive(frames) && frames.size() == 2 && frames[0].empty()) return std::move(frames[1]);
     }
     // An answer that is still on its way must not become that of the next request. The name is new, because
@@ -440,8 +452,9 @@ class Client {
     sub_.connect(options_.sub_address);
     push_.connect(options_.push_address);
     const auto until = detail::after(options_.timeout);
-    subscribed.wait(until);
-    connected.wait(until);
+    for (const auto* connection : {&subscribed, &connected})
+      if (connection->events() && !wait(connection->events(), ZMQ_POLLIN, until))
+        throw Error("TimeoutExpired", "no connection to " + connection->address());
     std::this_thread::sleep_for(options_.settle);
   }
 
@@ -487,7 +500,7 @@ class Client {
         if (reply->failed()) throw detail::error_of(*reply->error);
         return std::string(reply->payload);
       }
-      if (!sub_.wait(ZMQ_POLLIN, until)) throw Error("TimeoutExpired", "no reply to \"" + function + '"');
+      if (!wait(sub_, ZMQ_POLLIN, until)) throw Error("TimeoutExpired", "no reply to \"" + function + '"');
     }
   }
 
