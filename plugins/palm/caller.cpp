@@ -1,5 +1,6 @@
 #include "caller.hpp"
 
+#include <backplane/palm/client.hpp>
 #include <backplane/value.hpp>
 
 namespace backplane::palm {
@@ -22,21 +23,21 @@ std::string argument(const Array& arguments, std::size_t index, std::size_t want
   return payload_of(arguments[index]);
 }
 
+ClientOptions options_of(const Caller& caller) {
+  ClientOptions made;
+  made.server = std::string(caller.option("server"));
+  made.push_address = std::string(caller.option("push_address"));
+  made.sub_address = std::string(caller.option("sub_address"));
+  made.session = std::string(caller.option("session"));
+  made.timeout = caller.timeout();
+  made.interrupted = [caller] { return caller.interrupted(); };
+  return made;
+}
+
 }  // namespace
 
 CallingClient::CallingClient(Caller caller, std::string_view endpoint)
     : caller_(caller), endpoint_(endpoint) {}
-
-ClientOptions CallingClient::client_options() const {
-  ClientOptions made;
-  made.server = std::string(caller_.option("server"));
-  made.push_address = std::string(caller_.option("push_address"));
-  made.sub_address = std::string(caller_.option("sub_address"));
-  made.session = std::string(caller_.option("session"));
-  made.timeout = caller_.timeout();
-  made.interrupted = [this] { return caller_.interrupted(); };
-  return made;
-}
 
 void CallingClient::call(const ClientCall& call, Results& results) {
   if (!call.named_arguments().empty())
@@ -52,7 +53,7 @@ void CallingClient::call(const ClientCall& call, Results& results) {
 void CallingClient::call_function(const ClientCall& call, const Array& arguments, Results& results) {
   const auto payload =
       arguments.empty() ? std::string() : argument(arguments, 0, 1, "one argument, the payload");
-  Client client(endpoint_, client_options());
+  Client client(endpoint_, options_of(caller_));
   const std::size_t messages = call.has(BP_SIGNAL) ? 0 : caller_.option("messages");
   const auto replies =
       client.eval_many(call.function(), payload, messages, {.cache = caller_.option("cache")});
@@ -63,7 +64,7 @@ void CallingClient::call_function(const ClientCall& call, const Array& arguments
 }
 
 void CallingClient::ask_cache(std::string_view instruction, const Array& arguments, Results& results) {
-  auto settings = client_options();
+  auto settings = options_of(caller_);
   settings.fetch_configuration = false;
   settings.push_address.clear();
   settings.sub_address.clear();
@@ -85,9 +86,9 @@ void CallingClient::ask_cache(std::string_view instruction, const Array& argumen
 }
 
 void CallingClient::job(ClientJob& job, Results& results) {
-  Client client(endpoint_, client_options());
+  Client client(endpoint_, options_of(caller_));
   bool unwanted = false;
-  const Source source = [&job](std::string& payload) {
+  const JobSource source = [&job](std::string& payload) {
     std::string_view item;
     switch (job.next(item)) {
       case ClientJob::Next::item:
@@ -99,7 +100,7 @@ void CallingClient::job(ClientJob& job, Results& results) {
         return Supply::end;
     }
   };
-  const Sink sink = [&](std::uint64_t index, const Reply& reply) {
+  const JobSink sink = [&](std::uint64_t index, const JobReply& reply) {
     const bool wanted =
         reply.ok() ? results.give_bytes(reply.payload, index) : results.fail(index, *reply.error);
     unwanted = unwanted || !wanted;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <backplane/caller.hpp>
-#include <backplane/palm/client.hpp>
 
 #include <string>
 #include <string_view>
@@ -32,7 +31,6 @@ class CallingClient {
   void job(ClientJob& job, Results& results);
 
  private:
-  ClientOptions client_options() const;
   void call_function(const ClientCall& call, const Array& arguments, Results& results);
   void ask_cache(std::string_view instruction, const Array& arguments, Results& results);
 

@@ -141,7 +141,7 @@ TEST_F(PalmPeers, AJobOnAServerIsWhole) {
   Client client(run_server(), {.timeout = patience});
   std::uint64_t next = 0;
   const auto counts = client.job("greeter.greet", Numbers{2000},
-                                 [&](std::uint64_t index, const Reply& reply) {
+                                 [&](std::uint64_t index, const JobReply& reply) {
                                    EXPECT_EQ(index, next++);
                                    EXPECT_EQ(reply.payload, "hello item " + std::to_string(index));
                                  },
@@ -153,7 +153,7 @@ TEST_F(PalmPeers, AMasterSharesAJobAmongItsWorkers) {
   Client client(run_master(2), {.server = "boss", .timeout = patience});
   std::set<std::uint64_t> seen;
   const auto counts = client.job("boss.upper", Numbers{500},
-                                 [&](std::uint64_t index, const Reply& reply) {
+                                 [&](std::uint64_t index, const JobReply& reply) {
                                    EXPECT_TRUE(seen.insert(index).second);
                                    EXPECT_EQ(reply.payload, "ITEM " + std::to_string(index));
                                  },

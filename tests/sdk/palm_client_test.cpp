@@ -268,10 +268,10 @@ TEST(PalmClient, TwoClientsMayShareAContext) {
 }
 
 TEST(PalmClient, ReachesAServerThatAdvertisesAllInterfaces) {
-  EXPECT_EQ(detail::reachable("tcp://*:5555", "tcp://127.0.0.1:5559"), "tcp://127.0.0.1:5555");
-  EXPECT_EQ(detail::reachable("tcp://0.0.0.0:5555", "tcp://[::1]:5559"), "tcp://[::1]:5555");
-  EXPECT_EQ(detail::reachable("tcp://10.0.0.1:1", "tcp://127.0.0.1:5559"), "tcp://10.0.0.1:1");
-  EXPECT_EQ(detail::reachable("tcp://*:1", "ipc://here"), "tcp://*:1");
+  EXPECT_EQ(client_detail::reachable("tcp://*:5555", "tcp://127.0.0.1:5559"), "tcp://127.0.0.1:5555");
+  EXPECT_EQ(client_detail::reachable("tcp://0.0.0.0:5555", "tcp://[::1]:5559"), "tcp://[::1]:5555");
+  EXPECT_EQ(client_detail::reachable("tcp://10.0.0.1:1", "tcp://127.0.0.1:5559"), "tcp://10.0.0.1:1");
+  EXPECT_EQ(client_detail::reachable("tcp://*:1", "ipc://here"), "tcp://*:1");
 }
 
 // ---- jobs ----
@@ -280,9 +280,10 @@ TEST(PalmClient, AJobGetsTheReplyToEveryItem) {
   PalmServer server(PalmServer::foo);
   Client client(server.db_address());
   std::map<std::uint64_t, std::string> replies;
-  const auto counts = client.job("server.foo", Numbers{5000}, [&](std::uint64_t index, const Reply& reply) {
-    EXPECT_TRUE(replies.emplace(index, reply.payload).second);
-  });
+  const auto counts =
+      client.job("server.foo", Numbers{5000}, [&](std::uint64_t index, const JobReply& reply) {
+        EXPECT_TRUE(replies.emplace(index, reply.payload).second);
+      });
   ASSERT_EQ(replies.size(), 5000u);
   for (const auto& [index, reply] : replies) ASSERT_EQ(reply, "you sent me " + std::to_string(index));
   EXPECT_EQ(counts.sent, 5000u);
@@ -303,7 +304,7 @@ TEST(PalmClient, AJobHandsRepliesOverAsTheyCome) {
   PalmServer server(swapping());
   Client client(server.db_address());
   std::vector<std::uint64_t> order;
-  client.job("server.foo", Numbers{6}, [&](std::uint64_t index, const Reply&) { order.push_back(index); });
+  client.job("server.foo", Numbers{6}, [&](std::uint64_t index, const JobReply&) { order.push_back(index); });
   EXPECT_THAT(order, ElementsAre(1, 0, 3, 2, 5, 4));
 }
 
@@ -312,7 +313,8 @@ TEST(PalmClient, AnOrderedJobHandsThemOverInTheOrderOfItsItems) {
   Client client(server.db_address());
   std::vector<std::string> order;
   client.job("server.foo", Numbers{6},
-             [&](std::uint64_t, const Reply& reply) { order.push_back(reply.payload); }, {.ordered = true});
+             [&](std::uint64_t, const JobReply& reply) { order.push_back(reply.payload); },
+             {.ordered = true});
   EXPECT_THAT(order, ElementsAre("0", "1", "2", "3", "4", "5"));
 }
 
@@ -320,9 +322,9 @@ TEST(PalmClient, AJobMayHaveSeveralRepliesToAnItem) {
   PalmServer server([](const PalmMessage& message) { return PalmServer::Replies{message, message}; });
   Client client(server.db_address());
   std::vector<std::uint64_t> order;
-  const auto counts =
-      client.job("server.foo", Numbers{3}, [&](std::uint64_t index, const Reply&) { order.push_back(index); },
-                 {.messages = 2, .ordered = true});
+  const auto counts = client.job("server.foo", Numbers{3},
+                                 [&](std::uint64_t index, const JobReply&) { order.push_back(index); },
+                                 {.messages = 2, .ordered = true});
   EXPECT_THAT(order, ElementsAre(0, 0, 1, 1, 2, 2));
   EXPECT_EQ(counts.done, 3u);
   EXPECT_EQ(counts.replies, 6u);
@@ -338,7 +340,7 @@ TEST(PalmClient, AJobKeepsNoMoreThanItsWindowInFlight) {
   int taken = 0;
   int done = 0;
   client.job("server.foo", Numbers{50, &taken},
-             [&](std::uint64_t, const Reply&) {
+             [&](std::uint64_t, const JobReply&) {
                ++done;
                EXPECT_LE(taken - done, 4);
              },
@@ -353,7 +355,7 @@ TEST(PalmClient, AJobWithAKeyOfTheUsersMatchesByOrder) {
   Client client(server.db_address());
   std::vector<std::string> replies;
   client.job("server.foo", Numbers{3},
-             [&](std::uint64_t index, const Reply& reply) {
+             [&](std::uint64_t index, const JobReply& reply) {
                replies.push_back(std::to_string(index) + reply.payload);
              },
              {.cache = "k"});
@@ -367,7 +369,7 @@ TEST(PalmClient, AJobToldOfErrorsGoesOn) {
   });
   Client client(server.db_address());
   std::vector<std::string> failed;
-  const auto counts = client.job("server.foo", Numbers{3}, [&](std::uint64_t index, const Reply& reply) {
+  const auto counts = client.job("server.foo", Numbers{3}, [&](std::uint64_t index, const JobReply& reply) {
     if (!reply.ok())
       failed.push_back(std::to_string(index) + " " + reply.error->type() + " " + reply.error->what());
   });
@@ -383,7 +385,7 @@ TEST(PalmClient, AJobGivesUpWhatIsNeverAnswered) {
   Client client(server.db_address(), {.timeout = 300ms});
   std::vector<std::string> order;
   const auto counts = client.job("server.foo", Numbers{10},
-                                 [&](std::uint64_t, const Reply& reply) {
+                                 [&](std::uint64_t, const JobReply& reply) {
                                    order.push_back(reply.ok() ? reply.payload : reply.error->type());
                                  },
                                  {.window = 3, .ordered = true});
@@ -397,7 +399,7 @@ TEST(PalmClient, AJobEndsWhenTheServerIsSilent) {
   int taken = 0;
   const auto counts =
       client.job("server.foo", Numbers{100, &taken},
-                 [](std::uint64_t, const Reply& reply) { EXPECT_FALSE(reply.ok()); }, {.window = 5});
+                 [](std::uint64_t, const JobReply& reply) { EXPECT_FALSE(reply.ok()); }, {.window = 5});
   EXPECT_EQ(taken, 5);
   EXPECT_EQ(counts.failed, 5u);
 }
@@ -406,7 +408,7 @@ TEST(PalmClient, AJobThatIsInterruptedCountsWhatItLeaves) {
   PalmServer server([](const PalmMessage&) { return PalmServer::Replies{}; });
   Client client(server.db_address());
   int asked = 0;
-  const auto counts = client.job("server.foo", Numbers{3}, [](std::uint64_t, const Reply&) { FAIL(); },
+  const auto counts = client.job("server.foo", Numbers{3}, [](std::uint64_t, const JobReply&) { FAIL(); },
                                  {.interrupted = [&] { return ++asked == 3; }});
   EXPECT_EQ(counts.sent, 3u);
   EXPECT_EQ(counts.abandoned, 3u);
@@ -417,13 +419,13 @@ TEST(PalmClient, AJobWaitsForItsSourceAndTakesRepliesMeanwhile) {
   Client client(server.db_address());
   int replies = 0;
   int sent = 0;
-  const Source source = [&](std::string& payload) {
+  const JobSource source = [&](std::string& payload) {
     if (sent == 3) return Supply::end;
     if (replies < sent) return Supply::later;  // the next item is made of the reply before
     payload = std::to_string(sent++);
     return Supply::item;
   };
-  const auto counts = client.job("server.foo", source, [&](std::uint64_t, const Reply&) { ++replies; });
+  const auto counts = client.job("server.foo", source, [&](std::uint64_t, const JobReply&) { ++replies; });
   EXPECT_EQ(counts.done, 3u);
 }
 
@@ -441,7 +443,7 @@ TEST(PalmClient, AJobSurvivesAServerThatTakesNothingForAWhile) {
   client.job(
       "server.foo",
       [&]() -> std::optional<std::string> { return left-- > 0 ? std::optional(large) : std::nullopt; },
-      [&](std::uint64_t, const Reply& reply) { replies += reply.ok() ? 1 : 0; }, {.window = 3000});
+      [&](std::uint64_t, const JobReply& reply) { replies += reply.ok() ? 1 : 0; }, {.window = 3000});
   EXPECT_EQ(replies, 3000);
 }
 
@@ -449,7 +451,7 @@ TEST(PalmClient, AfterAJobWhoseSinkThrewTheClientWorksOn) {
   PalmServer server(PalmServer::foo);
   Client client(server.db_address());
   EXPECT_THROW(client.job("server.foo", Numbers{10},
-                          [](std::uint64_t, const Reply&) { throw std::runtime_error("no"); }),
+                          [](std::uint64_t, const JobReply&) { throw std::runtime_error("no"); }),
                std::runtime_error);
   EXPECT_EQ(client.eval("server.foo", "after"), "you sent me after");
 }
@@ -505,7 +507,7 @@ TEST(PalmClient, UsesTheCacheOfAServerThatTakesNoMessages) {
   EXPECT_EQ(client.get("made-up-key"), "value");
   EXPECT_FALSE(client.remove("missing"));
   EXPECT_THAT(error_of([&] { client.eval("server.foo", ""); }), HasSubstr("NoAddress: "));
-  EXPECT_THAT(error_of([&] { client.job("server.foo", Numbers{1}, [](std::uint64_t, const Reply&) {}); }),
+  EXPECT_THAT(error_of([&] { client.job("server.foo", Numbers{1}, [](std::uint64_t, const JobReply&) {}); }),
               HasSubstr("NoAddress: "));
 }
 

@@ -78,7 +78,7 @@ struct EvalOptions {
 };
 
 // One reply of a job: a payload, or why there is none.
-struct Reply {
+struct JobReply {
   std::string payload = {};
   std::optional<Error> error = {};
   bool ok() const { return !error; }
@@ -96,9 +96,9 @@ struct JobCounts {
 // What a source says when it is asked for an item.
 enum class Supply { item, later, end };
 // Fills `payload` with the next item, or has none now (`later`), or none any more.
-using Source = std::function<Supply(std::string& payload)>;
+using JobSource = std::function<Supply(std::string& payload)>;
 // Takes a reply to the item with this index, counted from 0.
-using Sink = std::function<void(std::uint64_t index, Reply reply)>;
+using JobSink = std::function<void(std::uint64_t index, JobReply reply)>;
 
 struct JobOptions {
   std::size_t messages = 1;   // replies to one item
@@ -110,7 +110,7 @@ struct JobOptions {
   int source_descriptor = -1;              // readable when a source that said `later` should be asked again
 };
 
-namespace detail {
+namespace client_detail {
 
 using Clock = std::chrono::steady_clock;
 
@@ -294,7 +294,7 @@ class MessageKeys {
   std::string prefix_ = new_uuid().substr(0, 36 - number_digits);
 };
 
-}  // namespace detail
+}  // namespace client_detail
 
 class Client {
  public:
@@ -333,7 +333,7 @@ class Client {
     require_addresses();
     const auto number = next_number_++;
     const auto bytes = encoded(function.text(), payload, options.cache, number);
-    const auto until = detail::after(options_.timeout);
+    const auto until = client_detail::after(options_.timeout);
     while (!push_.try_send(bytes))
       if (!wait(push_, ZMQ_POLLOUT, until)) throw Error("TimeoutExpired", "no room to send the message");
     std::vector<std::string> payloads;
@@ -346,7 +346,7 @@ class Client {
   // item has its replies, or an error reply, or was given up: when nothing moved for the timeout, all that
   // wait fail with "TimeoutExpired", and when nothing had come since the last such time, the job ends.
   // An interrupted job leaves its last items without a reply. What source or sink throw ends the job, too.
-  JobCounts job(const FunctionName& function, const Source& source, const Sink& sink,
+  JobCounts job(const FunctionName& function, const JobSource& source, const JobSink& sink,
                 const JobOptions& options = {}) {
     require_addresses();
     return Job(*this, function.text(), source, sink, options).run();
@@ -354,8 +354,8 @@ class Client {
   // `source` returns std::optional<std::string>; nothing: the end.
   template <typename Items>
   requires std::is_invocable_r_v<std::optional<std::string>, Items&> JobCounts
-  job(const FunctionName& function, Items source, const Sink& sink, const JobOptions& options = {}) {
-    const Source adapted = [&source](std::string& payload) {
+  job(const FunctionName& function, Items source, const JobSink& sink, const JobOptions& options = {}) {
+    const JobSource adapted = [&source](std::string& payload) {
       std::optional<std::string> item = source();
       if (!item) return Supply::end;
       payload = std::move(*item);
@@ -379,10 +379,10 @@ class Client {
   bool remove(std::string_view key) { return !ask("delete", {}, key_to_find(key)).empty(); }
 
  private:
-  using Clock = detail::Clock;
+  using Clock = client_detail::Clock;
 
   // As Socket::wait. Throws Error "Interrupted".
-  bool wait(const detail::Socket& socket, short events, Clock::time_point until) const {
+  bool wait(const client_detail::Socket& socket, short events, Clock::time_point until) const {
     for (;;) {
       const auto look_up = std::min(until, Clock::now() + std::chrono::milliseconds(100));
       if (socket.wait(events, options_.interrupted ? look_up : until)) return true;
@@ -395,7 +395,7 @@ class Client {
   // ---- the cache ----
 
   void open_db(std::string_view routing_id) {
-    db_ = detail::Socket(context_, ZMQ_DEALER);
+    db_ = client_detail::Socket(context_, ZMQ_DEALER);
     if (!routing_id.empty()) db_.set(ZMQ_ROUTING_ID, routing_id);
     db_.connect(db_address_);
   }
@@ -414,7 +414,7 @@ class Client {
     fields.function = function;
     fields.cache = key;
     fields.payload = payload;
-    const auto until = detail::after(options_.timeout);
+    const auto until = client_detail::after(options_.timeout);
     std::vector<std::string> frames;
     if (db_.try_send({}, ZMQ_SNDMORE) && db_.try_send(encode(fields))) {
       while (wait(db_, ZMQ_POLLIN, until))
@@ -433,25 +433,25 @@ class Client {
                   "the server at " + db_address_ + " is \"" + name + "\", not \"" + options_.server + '"');
     options_.server = name;
     if (options_.sub_address.empty())
-      options_.sub_address = detail::reachable(get_plain("pub_address"), db_address_);
+      options_.sub_address = client_detail::reachable(get_plain("pub_address"), db_address_);
     if (options_.push_address.empty())
-      options_.push_address = detail::reachable(get_plain("pull_address"), db_address_);
+      options_.push_address = client_detail::reachable(get_plain("pull_address"), db_address_);
   }
   std::string get_plain(std::string_view key) { return ask("get", {}, key); }
 
   // ---- messages ----
 
   void connect() {
-    sub_ = detail::Socket(context_, ZMQ_SUB);
+    sub_ = client_detail::Socket(context_, ZMQ_SUB);
     sub_.set(ZMQ_RCVHWM, 0);
     sub_.set(ZMQ_SUBSCRIBE, uuid_);
-    push_ = detail::Socket(context_, ZMQ_PUSH);
-    push_.set(ZMQ_LINGER, static_cast<int>(std::min<long>(detail::poll_time(options_.timeout), 1000)));
-    const detail::FirstConnection subscribed(context_, sub_, options_.sub_address);
-    const detail::FirstConnection connected(context_, push_, options_.push_address);
+    push_ = client_detail::Socket(context_, ZMQ_PUSH);
+    push_.set(ZMQ_LINGER, static_cast<int>(std::min<long>(client_detail::poll_time(options_.timeout), 1000)));
+    const client_detail::FirstConnection subscribed(context_, sub_, options_.sub_address);
+    const client_detail::FirstConnection connected(context_, push_, options_.push_address);
     sub_.connect(options_.sub_address);
     push_.connect(options_.push_address);
-    const auto until = detail::after(options_.timeout);
+    const auto until = client_detail::after(options_.timeout);
     for (const auto* connection : {&subscribed, &connected})
       if (connection->events() && !wait(connection->events(), ZMQ_POLLIN, until))
         throw Error("TimeoutExpired", "no connection to " + connection->address());
@@ -489,7 +489,7 @@ class Client {
   }
 
   std::string wait_for_reply(std::uint64_t number, const std::string& function) {
-    const auto until = detail::after(options_.timeout);
+    const auto until = client_detail::after(options_.timeout);
     for (;;) {
       while (const auto reply = receive()) {
         // A key that is not ours was put there by the user or the server: that reply is matched by order.
@@ -497,7 +497,7 @@ class Client {
           ++late_;
           continue;
         }
-        if (reply->failed()) throw detail::error_of(*reply->error);
+        if (reply->failed()) throw client_detail::error_of(*reply->error);
         return std::string(reply->payload);
       }
       if (!wait(sub_, ZMQ_POLLIN, until)) throw Error("TimeoutExpired", "no reply to \"" + function + '"');
@@ -507,7 +507,7 @@ class Client {
   // One run of job().
   class Job {
    public:
-    Job(Client& client, const std::string& function, const Source& source, const Sink& sink,
+    Job(Client& client, const std::string& function, const JobSource& source, const JobSink& sink,
         const JobOptions& options)
         : client_(client),
           function_(function),
@@ -515,7 +515,7 @@ class Client {
           sink_(sink),
           options_(options),
           first_number_(client.next_number_),
-          until_(detail::after(client.options_.timeout)) {}
+          until_(client_detail::after(client.options_.timeout)) {}
     ~Job() { client_.next_number_ = first_number_ + counts_.sent + 1; }
     Job(const Job&) = delete;
     Job& operator=(const Job&) = delete;
@@ -534,8 +534,8 @@ class Client {
 
    private:
     struct Item {
-      std::size_t left;         // replies to come
-      std::vector<Reply> held;  // in a job whose order is kept: waiting for earlier items
+      std::size_t left;            // replies to come
+      std::vector<JobReply> held;  // in a job whose order is kept: waiting for earlier items
     };
     using Items = std::map<std::uint64_t, Item>;
 
@@ -554,7 +554,7 @@ class Client {
       supply_ = source_(payload);
       if (supply_ != Supply::item) return false;
       unsent_ = client_.encoded(function_, payload, options_.cache, first_number_ + counts_.sent);
-      until_ = std::max(until_, detail::after(client_.options_.timeout));
+      until_ = std::max(until_, client_detail::after(client_.options_.timeout));
       return true;
     }
 
@@ -573,7 +573,7 @@ class Client {
     }
 
     void moved() {
-      until_ = detail::after(client_.options_.timeout);
+      until_ = client_detail::after(client_.options_.timeout);
       if (options_.progress) options_.progress(counts_);
     }
 
@@ -586,7 +586,7 @@ class Client {
         }
         something_came_ = true;
         if (reply->failed()) {
-          take(found, {{}, detail::error_of(*reply->error)});
+          take(found, {{}, client_detail::error_of(*reply->error)});
         } else {
           take(found, {std::string(reply->payload), {}});
         }
@@ -604,7 +604,7 @@ class Client {
     }
 
     // An error is the last reply to its item.
-    void take(typename Items::iterator place, Reply reply) {
+    void take(typename Items::iterator place, JobReply reply) {
       auto& item = place->second;
       item.left = reply.ok() ? item.left - 1 : 0;
       counts_.replies += reply.ok() ? 1 : 0;
@@ -642,8 +642,8 @@ class Client {
         polled[static_cast<std::size_t>(count++)] = {client_.push_.get(), 0, ZMQ_POLLOUT, 0};
       if (wants_item && options_.source_descriptor >= 0)
         polled[static_cast<std::size_t>(count++)] = {nullptr, options_.source_descriptor, ZMQ_POLLIN, 0};
-      const int ready = zmq_poll(polled.data(), count, detail::poll_time(longest_wait(wants_item)));
-      if (ready < 0 && zmq_errno() != EINTR) detail::throw_zmq("cannot wait");
+      const int ready = zmq_poll(polled.data(), count, client_detail::poll_time(longest_wait(wants_item)));
+      if (ready < 0 && zmq_errno() != EINTR) client_detail::throw_zmq("cannot wait");
       if (waiting() && Clock::now() >= until_) give_up();
     }
 
@@ -672,8 +672,8 @@ class Client {
 
     Client& client_;
     const std::string& function_;
-    const Source& source_;
-    const Sink& sink_;
+    const JobSource& source_;
+    const JobSink& sink_;
     const JobOptions& options_;
     std::uint64_t first_number_;
     Clock::time_point until_;
@@ -689,14 +689,14 @@ class Client {
   ClientOptions options_;
   std::string uuid_ = new_uuid();
   std::string pipeline_;
-  detail::MessageKeys keys_;
+  client_detail::MessageKeys keys_;
   std::uint64_t next_number_ = 0;
   std::uint64_t undecodable_ = 0;
   std::uint64_t late_ = 0;
-  detail::ZmqContext context_;
-  detail::Socket db_;
-  detail::Socket sub_;
-  detail::Socket push_;
+  client_detail::ZmqContext context_;
+  client_detail::Socket db_;
+  client_detail::Socket sub_;
+  client_detail::Socket push_;
   std::vector<std::string> frames_;
 };
 
