@@ -1,7 +1,8 @@
-// PALM, the wire of pylm: its services and connections as kinds.
+// PALM, the wire of pylm: its services and connections as kinds, its client for commands.
 #include <backplane/plugin.hpp>
 
 #include "cache.hpp"
+#include "caller.hpp"
 #include "calling.hpp"
 #include "client.hpp"
 #include "inbound.hpp"
@@ -12,4 +13,4 @@
 using namespace backplane::palm;
 
 BACKPLANE_PLUGIN("palm", "0.1.0", Pull, WorkerPull, Sub, Rep, Push, WorkerPush, Pub, PushPull, Calling, Cache,
-                 Worker, Asker)
+                 Worker, Asker, CallingClient)
