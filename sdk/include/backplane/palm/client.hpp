@@ -441,21 +441,27 @@ class Client {
 
   // ---- messages ----
 
+  // PUSH first: a server that compares when connections came then finds that the subscription is the newer
+  // one, and answers at once.
   void connect() {
+    push_ = client_detail::Socket(context_, ZMQ_PUSH);
+    push_.set(ZMQ_LINGER, static_cast<int>(std::min<long>(client_detail::poll_time(options_.timeout), 1000)));
     sub_ = client_detail::Socket(context_, ZMQ_SUB);
     sub_.set(ZMQ_RCVHWM, 0);
     sub_.set(ZMQ_SUBSCRIBE, uuid_);
-    push_ = client_detail::Socket(context_, ZMQ_PUSH);
-    push_.set(ZMQ_LINGER, static_cast<int>(std::min<long>(client_detail::poll_time(options_.timeout), 1000)));
-    const client_detail::FirstConnection subscribed(context_, sub_, options_.sub_address);
-    const client_detail::FirstConnection connected(context_, push_, options_.push_address);
-    sub_.connect(options_.sub_address);
-    push_.connect(options_.push_address);
     const auto until = client_detail::after(options_.timeout);
-    for (const auto* connection : {&subscribed, &connected})
-      if (connection->events() && !wait(connection->events(), ZMQ_POLLIN, until))
-        throw Error("TimeoutExpired", "no connection to " + connection->address());
+    connect(push_, options_.push_address, until);
+    connect(sub_, options_.sub_address, until);
     std::this_thread::sleep_for(options_.settle);
+  }
+
+  // Returns when the connection stands.
+  template <typename Until>
+  void connect(client_detail::Socket& socket, const std::string& address, Until until) {
+    const client_detail::FirstConnection first(context_, socket, address);
+    socket.connect(address);
+    if (first.events() && !wait(first.events(), ZMQ_POLLIN, until))
+      throw Error("TimeoutExpired", "no connection to " + first.address());
   }
 
   void require_addresses() const {
