@@ -53,6 +53,10 @@ const char* type_name(bp_option_type type) {
       return "secret";
     case BP_PATH:
       return "path";
+    case BP_COMPONENT:
+      return "component";
+    case BP_COMPONENT_LIST:
+      return "component_list";
   }
   return "unknown";
 }

@@ -41,7 +41,7 @@ json written(const OptionInfo& option) {
 OptionInfo read_option(const json& from) {
   OptionInfo option;
   from.at("name").get_to(option.name);
-  option.type = enumeration(from.at("type"), BP_PATH);
+  option.type = enumeration(from.at("type"), BP_COMPONENT_LIST);
   from.at("required").get_to(option.required);
   from.at("default").get_to(option.default_text);
   from.at("choices").get_to(option.choices);

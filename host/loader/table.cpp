@@ -168,9 +168,9 @@ OptionInfo read_option(const Place& kind, const bp_option& table, std::size_t in
   if (!is_word(option.name))
     numbered.refuse("name is " + in_quotes(option.name) + ", expected a word of a-z, 0-9 and '_'");
   const auto place = kind.inside("option " + in_quotes(option.name));
-  if (table.type > BP_PATH)
+  if (table.type > BP_COMPONENT_LIST)
     place.refuse("type is " + std::to_string(table.type) + ", expected a bp_option_type from 0 to " +
-                 std::to_string(BP_PATH));
+                 std::to_string(BP_COMPONENT_LIST));
   option.type = static_cast<bp_option_type>(table.type);
   if (table.required > 1) place.refuse("required is " + std::to_string(table.required) + ", expected 0 or 1");
   option.required = table.required != 0;

@@ -104,7 +104,9 @@ typedef enum bp_option_type {
   BP_TEXT_LIST = 9,      /* a list of texts; a single text is a list of one */
   BP_ENDPOINT_LIST = 10, /* likewise */
   BP_SECRET = 11,        /* a text that is never logged or shown */
-  BP_PATH = 12           /* a file name; relative ones start at the manifest's folder, "-" stays as it is */
+  BP_PATH = 12,          /* a file name; relative ones start at the manifest's folder, "-" stays as it is */
+  BP_COMPONENT = 13,     /* name of a component of the manifest, looked for as in a route; its full name */
+  BP_COMPONENT_LIST = 14 /* a list of them; a single one is a list of one */
 } bp_option_type;
 
 /* One option of a kind. `default_text` is written as in a manifest; NULL: none. `choices` are separated by
