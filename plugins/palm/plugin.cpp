@@ -3,10 +3,13 @@
 
 #include "cache.hpp"
 #include "calling.hpp"
+#include "http_connection.hpp"
+#include "http_service.hpp"
 #include "inbound.hpp"
 #include "outbound.hpp"
 #include "workers.hpp"
 
 using namespace backplane::palm;
 
-BACKPLANE_PLUGIN("palm", "0.1.0", Pull, WorkerPull, Sub, Rep, Push, WorkerPush, Pub, PushPull, Calling, Cache)
+BACKPLANE_PLUGIN("palm", "0.1.0", Pull, WorkerPull, Sub, Rep, Push, WorkerPush, Pub, PushPull, Calling, Cache,
+                 HttpService, WebWorker, HttpConnection)
