@@ -3,6 +3,7 @@
 
 #include "cache.hpp"
 #include "calling.hpp"
+#include "etcd.hpp"
 #include "gateway.hpp"
 #include "http_connection.hpp"
 #include "http_service.hpp"
@@ -13,4 +14,5 @@
 using namespace backplane::palm;
 
 BACKPLANE_PLUGIN("palm", "0.1.0", Pull, WorkerPull, Sub, Rep, Push, WorkerPush, Pub, PushPull, Calling, Cache,
-                 HttpService, WebWorker, HttpConnection, GatewayRouter, GatewayDealer, HttpGateway)
+                 HttpService, WebWorker, HttpConnection, GatewayRouter, GatewayDealer, HttpGateway,
+                 EtcdPoller, Etcd)
