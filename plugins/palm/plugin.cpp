@@ -5,6 +5,10 @@
 #include "caller.hpp"
 #include "calling.hpp"
 #include "client.hpp"
+#include "etcd.hpp"
+#include "gateway.hpp"
+#include "http_connection.hpp"
+#include "http_service.hpp"
 #include "inbound.hpp"
 #include "outbound.hpp"
 #include "worker.hpp"
@@ -13,4 +17,5 @@
 using namespace backplane::palm;
 
 BACKPLANE_PLUGIN("palm", "0.1.0", Pull, WorkerPull, Sub, Rep, Push, WorkerPush, Pub, PushPull, Calling, Cache,
-                 Worker, Asker, CallingClient)
+                 Worker, Asker, HttpService, WebWorker, HttpConnection, GatewayRouter, GatewayDealer, HttpGateway,
+                 EtcdPoller, Etcd, CallingClient)
