@@ -357,6 +357,19 @@ TEST_F(GatewayRouterTest, ARequestThatWasGivenUpIsForgotten) {
   EXPECT_EQ(host().metric("unclaimed"), 1);
 }
 
+TEST_F(GatewayRouterTest, AMessageIsWorthNothingOnceItsAskerDoesNotWait) {
+  start({{"timeout", "60s"}}, false);
+  const auto expiry_with = [&](std::int64_t deadline) {
+    auto request = host().request("", {message_bytes()});
+    request.envelope().deadline = deadline;
+    host().deliver(std::move(request));
+    return sent().envelope().expires;
+  };
+  const auto soon = host().now() + std::chrono::nanoseconds(5s).count();
+  EXPECT_EQ(expiry_with(soon), soon);
+  EXPECT_GT(expiry_with(0), soon);
+}
+
 TEST_F(GatewayRouterTest, AResultWithTheErrorMarkAnswersToo) {
   start({}, false);
   ask(message_bytes());
