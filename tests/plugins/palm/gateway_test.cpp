@@ -191,6 +191,7 @@ class GatewayRouterTest : public testing::Test {
  protected:
   FakeComponent<GatewayRouter>& start(OptionTexts options = {}, bool binds = true) {
     if (binds) options.all.emplace_back("bind", zmq::any_port);
+    options.all.emplace_back("linger", "1s");  // some askers have gone when it stops
     host_ = std::make_unique<FakeComponent<GatewayRouter>>(options);
     host_->start();
     return *host_;
