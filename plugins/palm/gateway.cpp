@@ -19,12 +19,12 @@ constexpr std::size_t dealt_frames = 4;    // dealer, target, empty, message
 
 // It is nobody's request any more, and worthless when its asker has stopped waiting.
 void forget_asker(bp_envelope& envelope, std::int64_t due) {
+  envelope.expires = envelope.deadline == 0 ? due : std::min(due, envelope.deadline);
   envelope.reply_to = 0;
   envelope.correlation = 0;
   envelope.cookie = 0;
   envelope.deadline = 0;
   envelope.flags &= ~std::uint32_t{BP_REQUEST};
-  envelope.expires = due;
 }
 
 }  // namespace

@@ -191,6 +191,7 @@ class GatewayRouterTest : public testing::Test {
  protected:
   FakeComponent<GatewayRouter>& start(OptionTexts options = {}, bool binds = true) {
     if (binds) options.all.emplace_back("bind", zmq::any_port);
+    options.all.emplace_back("linger", "1s");  // some askers have gone when it stops
     host_ = std::make_unique<FakeComponent<GatewayRouter>>(options);
     host_->start();
     return *host_;
@@ -355,6 +356,19 @@ TEST_F(GatewayRouterTest, ARequestThatWasGivenUpIsForgotten) {
   result(job[0]);
   EXPECT_TRUE(host().replies().empty());
   EXPECT_EQ(host().metric("unclaimed"), 1);
+}
+
+TEST_F(GatewayRouterTest, AMessageIsWorthNothingOnceItsAskerDoesNotWait) {
+  start({{"timeout", "60s"}}, false);
+  const auto expiry_with = [&](std::int64_t deadline) {
+    auto request = host().request("", {message_bytes()});
+    request.envelope().deadline = deadline;
+    host().deliver(std::move(request));
+    return sent().envelope().expires;
+  };
+  const auto soon = host().now() + std::chrono::nanoseconds(5s).count();
+  EXPECT_EQ(expiry_with(soon), soon);
+  EXPECT_GT(expiry_with(0), soon);
 }
 
 TEST_F(GatewayRouterTest, AResultWithTheErrorMarkAnswersToo) {
