@@ -255,6 +255,7 @@ Taken PushPull::on_message(Message& message) {
 bool PushPull::send_given_back() {
   while (auto job = jobs_.take_given_back()) {
     if (job->attempts >= attempts_) {
+      jobs_.abandon(*job);
       give_up(std::move(job->message), std::to_string(job->attempts) + " workers did not answer it");
       continue;
     }
