@@ -12,7 +12,7 @@
 namespace backplane::palm {
 
 using namespace std::chrono_literals;
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 using test::Frames;
 using test::kPatience;
 using test::Peer;
