@@ -251,18 +251,18 @@ class EvalServer {
     pub_.start();
   }
   // Runs both until the client has its answer.
-  std::optional<Frames> answer_of(Peer& subscriber) {
+  template <typename Subscriber>
+  std::optional<Frames> answer_of(Subscriber& subscriber) {
     std::optional<Frames> got;
-    pull_.run_until(
-        [&] {
-          while (!pull_.sent().empty()) {
-            auto message = message_in(frames(pull_.take_sent()));
-            pub_.deliver(pub_.message({bytes_of(change_payload(message, "re: " + message.payload))}));
-          }
-          pub_.run_ready();
-          return (got = subscriber.receive_now()).has_value();
-        },
-        kPatience);
+    test::eventually([&] {
+      pull_.run_ready();
+      while (!pull_.sent().empty()) {
+        auto message = message_in(frames(pull_.take_sent()));
+        pub_.deliver(pub_.message({bytes_of(change_payload(message, "re: " + message.payload))}));
+      }
+      pub_.run_ready();
+      return (got = subscriber.receive_now()).has_value();
+    });
     return got;
   }
   std::string pull_address() { return endpoint_of(pull_); }
@@ -280,18 +280,48 @@ class EvalServer {
   }
 };
 
+// The sockets of one call as a pylm client has them: PUSH, then SUB, of one libzmq context.
+class CallSockets {
+ public:
+  CallSockets(const std::string& push_address, const std::string& pub_address) {
+    const int no_linger = 0;
+    for (void* socket : {push_, sub_}) zmq_setsockopt(socket, ZMQ_LINGER, &no_linger, sizeof no_linger);
+    zmq_connect(push_, push_address.c_str());
+    zmq_setsockopt(sub_, ZMQ_SUBSCRIBE, "client", 6);
+    zmq_connect(sub_, pub_address.c_str());
+  }
+  CallSockets(const CallSockets&) = delete;
+  CallSockets& operator=(const CallSockets&) = delete;
+  ~CallSockets() {
+    zmq_close(push_);
+    zmq_close(sub_);
+    zmq_ctx_term(context_);
+  }
+  void send(const std::string& bytes) { zmq_send(push_, bytes.data(), bytes.size(), 0); }
+  std::optional<Frames> receive_now() {
+    Frames all;
+    zmq::Frame frame;
+    while (zmq_msg_recv(frame.raw(), sub_, all.empty() ? ZMQ_DONTWAIT : 0) >= 0) {
+      all.emplace_back(frame.view());
+      if (zmq_msg_more(frame.raw()) == 0) return all;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  void* context_ = zmq_ctx_new();
+  void* push_ = zmq_socket(context_, ZMQ_PUSH);
+  void* sub_ = zmq_socket(context_, ZMQ_SUB);
+};
+
 TEST(PalmClients, TwoHundredCallsEachWithNewSocketsGetEveryAnswer) {
   EvalServer server;
-  std::optional<Peer> push;
-  std::optional<Peer> sub;
+  std::optional<CallSockets> sockets;
   for (int i = 0; i < 200; ++i) {
     const auto body = std::to_string(i);
-    auto* next_push = &push.emplace(ZMQ_PUSH);
-    next_push->connect(server.pull_address());
-    auto* next_sub = &sub.emplace(ZMQ_SUB);
-    next_sub->subscribe("client").connect(server.pub_address());
-    next_push->send({bytes_of(request_of("client", body))});
-    const auto got = server.answer_of(*next_sub);
+    sockets.emplace(server.pull_address(), server.pub_address());
+    sockets->send(bytes_of(request_of("client", body)));
+    const auto got = server.answer_of(*sockets);
     ASSERT_TRUE(got) << i;
     ASSERT_EQ(message_in(*got).payload, "re: " + body);
   }
