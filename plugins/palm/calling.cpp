@@ -156,7 +156,16 @@ void Calling::ask(std::uint64_t number, const Fields& fields, const Selected& se
   std::copy(std::begin(origin.trace_id), std::end(origin.trace_id), std::begin(envelope.trace_id));
   std::copy(std::begin(origin.span_id), std::end(origin.span_id), std::begin(envelope.span_id));
   if (timeout_ > 0) envelope.deadline = host_.now() + timeout_;
-  if (host_.call(target, std::move(request)) == Sent::pause) paused_ = true;
+  const auto sent = host_.call(target, std::move(request));
+  if (sent == Sent::pause) paused_ = true;
+  if (sent == Sent::yes || sent == Sent::pause) return;
+  // No outcome will come.
+  if (auto* refused = find(number)) {
+    add_error(*refused, function_failed,
+              std::string(selected.function) +
+                  (sent == Sent::no_route ? ": nothing takes this call" : ": too many calls wait for it"));
+    end(number);
+  }
 }
 
 void Calling::on_reply(Message outcome) {
@@ -193,7 +202,12 @@ void Calling::take_result(Call& call, const Message& outcome) {
 }
 
 void Calling::take_value(Call& call, std::string_view encoded) {
-  const Value value = decode(encoded);
+  Value value;
+  try {
+    value = decode(encoded);
+  } catch (const Malformed& error) {
+    return add_error(call, function_failed, std::string("the result cannot be read: ") + error.what());
+  }
   if (const auto content = content_of(value)) return add_result(call, *content);
   if (value.is_nil()) {
     if (!silent_ && !many_) add_error(call, function_failed, "the function returned nothing");

@@ -46,7 +46,6 @@ void Jobs::give_back() {
 
 std::optional<Jobs::Job> Jobs::take_given_back() {
   if (given_back_.empty()) return std::nullopt;
-  note_resent(given_back_.front().job.key);
   return take(given_back_.begin());
 }
 
@@ -81,7 +80,7 @@ void Jobs::sent(LinkId id, Job job, std::int64_t now) {
   auto& link = links_.at(id);
   if (link.jobs.empty()) link.last_sign = now;
   job.sent = now;
-  ++job.attempts;
+  if (++job.attempts > 1) expect_duplicate(job.key);
   const auto key = job.key;
   link.jobs.push_back({std::move(job), id});
   by_key_.emplace(key, std::prev(link.jobs.end()));
@@ -172,10 +171,8 @@ void Jobs::be_patient(std::int64_t now) {
 std::vector<Jobs::Job> Jobs::take_sent_before(std::int64_t instant) {
   std::vector<Job> taken;
   for (auto& [id, link] : links_)
-    while (!link.jobs.empty() && link.jobs.front().job.sent < instant) {
-      note_resent(link.jobs.front().job.key);
+    while (!link.jobs.empty() && link.jobs.front().job.sent < instant)
       taken.push_back(take(link.jobs.begin()));
-    }
   return taken;
 }
 
@@ -190,8 +187,10 @@ std::vector<Jobs::Job> Jobs::take_all() {
   return taken;
 }
 
-// Its first worker may still have answered it, or may be about to.
-void Jobs::note_resent(JobKey key) {
+// A worker that had it before may still have answered it, or may be about to. Where a worker gives several
+// answers, nobody can tell those from further ones.
+void Jobs::expect_duplicate(JobKey key) {
+  if (!limits_.one_answer) return;
   if (resent_[key]++ == 0) resent_order_.push_back(key);
   while (resent_order_.size() > most_resent) {
     resent_.erase(resent_order_.front());

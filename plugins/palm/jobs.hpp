@@ -62,6 +62,8 @@ class Jobs {
   bool has_given_back() const { return !given_back_.empty(); }
   // A job could not be sent after all.
   void put_back(Job job);
+  // A job that was taken is not sent any more: its results, should one come yet, are duplicates.
+  void abandon(const Job& job) { expect_duplicate(job.key); }
 
   // The worker that has room and holds the least; 0: none has room.
   LinkId choose();
@@ -104,7 +106,7 @@ class Jobs {
   void forget(Entries::iterator entry);
   Job take(Entries::iterator entry);
   void adapt(Link& link, std::int64_t took) const;
-  void note_resent(JobKey key);
+  void expect_duplicate(JobKey key);
 
   Limits limits_;
   LinkId last_link_ = 0;

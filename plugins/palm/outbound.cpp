@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace backplane::palm {
 
@@ -92,13 +93,15 @@ void Pub::stop() {
   arrivals_.reset();
 }
 
-// A subscription is one frame: 01 and the topic; 00 and the topic when the last one has ended.
+// A subscription is one frame: 01 and the topic; 00 and the topic when the last one has ended. All are read
+// before the look: a connection that came before one of them must not seem to be the later one.
 void Pub::take_subscriptions() {
-  const auto look = arrivals_->look();
+  std::vector<std::string> events;
   zmq::Frame event;
-  while (zmq_msg_recv(event.raw(), outlet_.socket(), ZMQ_DONTWAIT) >= 0) {
-    const auto bytes = event.view();
-    if (bytes.empty() || zmq_msg_more(event.raw()) != 0) continue;
+  while (zmq_msg_recv(event.raw(), outlet_.socket(), ZMQ_DONTWAIT) >= 0)
+    if (!event.view().empty() && zmq_msg_more(event.raw()) == 0) events.emplace_back(event.view());
+  const auto look = arrivals_->look();
+  for (const std::string_view bytes : events) {
     if (bytes[0] == subscribe_mark) {
       publication_.subscribed(bytes.substr(1), look, host_.now(),
                               [this](std::string_view client) { return accepted(client); });
@@ -116,6 +119,8 @@ Look Pub::accepted(std::string_view client) const {
 // What is known of the subscriptions decides when it says yes; before a no, or a wait, they are looked at.
 Taken Pub::on_message(Message& message) {
   if (!unsent_.empty()) return wait();
+  if (message.size() > 2)
+    throw Malformed("a message of " + std::to_string(message.size()) + " frames; expected a topic and one");
   const auto fields = read_message(message);
   const bp_envelope request = message.envelope();
   const bool to_client = message.size() > 1 ? message[0] == fields.client : !pipelined_;
@@ -138,7 +143,7 @@ void Pub::add_topic(Message& message, const Fields& fields) {
   zmq::Frame topic(pipelined_ ? std::string_view(server_) : fields.client);
   if (pipelined_) {
     auto next = fields;
-    ++next.stage;
+    next.stage = static_cast<std::int64_t>(static_cast<std::uint64_t>(next.stage) + 1);
     rewrite(message, next);
   }
   message.add_empty();

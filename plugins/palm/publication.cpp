@@ -64,7 +64,8 @@ void Publication::publish(Message message, bool client_topic, Look accepted, std
     return;
   }
   const auto waiting = hold(std::move(message), client_topic, decision, now);
-  if (decision == Decision::send) send_waiting(waiting, accepted, now);
+  // What a client waits for shows how fresh its subscription is; another server's message does not.
+  if (decision == Decision::send && client_topic) send_waiting(waiting, accepted, now);
 }
 
 Publication::Topics::iterator Publication::hold(Message message, bool client_topic, Decision decision,

@@ -198,7 +198,12 @@ PushPull::PushPull(Host host)
       error_payload_(host.option("error_payload")),
       guard_(host),
       jobs_(job_limits(host)),
-      links_(host, jobs_, {[this](Jobs::LinkId link) { worker_gone(link); }, [this] { room(); }}),
+      links_(host, jobs_,
+             {[this](Jobs::LinkId link) { worker_gone(link); },
+              [this] {
+                room();
+                tell();
+              }}),
       pull_plan_(host, "pull"),
       receiver_(host),
       results_(host.counter("results", "results that came from workers")),
@@ -255,6 +260,7 @@ Taken PushPull::on_message(Message& message) {
 bool PushPull::send_given_back() {
   while (auto job = jobs_.take_given_back()) {
     if (job->attempts >= attempts_) {
+      jobs_.abandon(*job);
       give_up(std::move(job->message), std::to_string(job->attempts) + " workers did not answer it");
       continue;
     }
@@ -304,11 +310,13 @@ void PushPull::take_result(Message message) {
   host_.send(std::move(message));
 }
 
-// Results that it sent before it went may still be on their way.
+// Results that it sent before it went may still be on their way. One that goes while another is waited for
+// waits shorter: if workers come and go all the time, the jobs of the first must not wait for ever.
 void PushPull::worker_gone(Jobs::LinkId link) {
   jobs_.close(link);
   tell();
   room();
+  if (settling_.active()) return;
   settling_ = host_.after(settle_, [this] {
     settling_.end();
     take_results();

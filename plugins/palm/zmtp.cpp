@@ -109,8 +109,10 @@ bool PushPeer::take_greeting() {
   if (!unread_.empty() && unread_[0] != '\xFF') return fail("it does not speak ZeroMQ 4");
   if (unread_.size() > 9 && (static_cast<unsigned char>(unread_[9]) & 1U) == 0)
     return fail("it does not speak ZeroMQ 4");
-  if (unread_.size() > major_version_at && unread_[major_version_at] < 3)
-    return fail("it speaks ZMTP " + std::to_string(unread_[major_version_at]) + ", expected 3");
+  if (unread_.size() > major_version_at) {
+    const unsigned major = static_cast<unsigned char>(unread_[major_version_at]);
+    if (major < 3) return fail("it speaks ZMTP " + std::to_string(major) + ", expected 3");
+  }
   if (unread_.size() < greeting_size) return false;
   auto mechanism = std::string_view(unread_).substr(mechanism_at, mechanism_size);
   mechanism = mechanism.substr(0, mechanism.find('\0'));

@@ -1,14 +1,11 @@
 // The scenes of manifests/palm, each with a client made of raw sockets.
-#include <nlohmann/json.hpp>
-
-#include <cctype>
-#include <fstream>
 #include <map>
 #include <set>
 
 #include "manifests/manifest_test.hpp"
 #include "support/palm_client.hpp"
 #include "support/tcp_peer.hpp"
+#include "support/vectors.hpp"
 
 namespace backplane::test {
 namespace {
@@ -17,13 +14,6 @@ using palm::PalmMessage;
 using testing::AnyOf;
 using testing::Each;
 using testing::SizeIs;
-
-std::string from_hex(const std::string& hex) {
-  std::string bytes;
-  for (std::size_t at = 0; at + 1 < hex.size(); at += 2)
-    bytes += static_cast<char>(std::stoi(hex.substr(at, 2), nullptr, 16));
-  return bytes;
-}
 
 // What a real client sent in a scene, and what was published for it.
 struct Transcript {
@@ -34,14 +24,13 @@ struct Transcript {
 };
 
 std::vector<Transcript> transcripts_of(const std::string& scene) {
-  std::ifstream file(std::string(BACKPLANE_SOURCE_DIR) + "/tests/vectors/palm/scenes.json");
-  const auto content = nlohmann::json::parse(file);
+  const auto content = vectors("palm/scenes.json");
   std::vector<Transcript> all;
   for (const auto& entry : content.at("transcripts")) {
     if (entry.at("scene") != scene) continue;
     Transcript made{entry.at("says"), entry.at("client"), {}, {}};
-    for (const auto& hex : entry.at("send")) made.sent.push_back(from_hex(hex));
-    for (const auto& frames : entry.at("publish"))
+    for (const std::string hex : entry.at("send")) made.sent.push_back(from_hex(hex));
+    for (const std::vector<std::string> frames : entry.at("publish"))
       made.published.push_back({from_hex(frames.at(0)), from_hex(frames.at(1))});
     all.push_back(std::move(made));
   }

@@ -35,6 +35,8 @@ TEST_F(Messages, GrowBeyondTheirFirstRoom) {
 
 TEST_F(Messages, LoseTheirFirstFramesOrTheirLast) {
   Message message = host_.message({"id", "", "body", "tail"});
+  message.remove_front(0);
+  EXPECT_EQ(message[0], "id");
   message.remove_front(2);
   EXPECT_EQ(message.size(), 2u);
   EXPECT_EQ(message[0], "body");

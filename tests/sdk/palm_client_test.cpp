@@ -51,7 +51,8 @@ class PalmClientFrames : public ::testing::Test {
  protected:
   // A recorded message as the client under test must write it: with its own identifiers.
   std::string expected(const std::string& name, const PalmMessage& sent) const {
-    PalmMessage message(read(vectors_[name]));
+    const auto bytes = golden(name);
+    PalmMessage message(read(bytes));
     message.client = sent.client;
     message.pipeline = sent.pipeline;
     return encode(message.fields());
@@ -75,13 +76,18 @@ class PalmClientFrames : public ::testing::Test {
   }
   std::unique_ptr<Client> constructed(const ClientOptions& options = {}) {
     auto client = construct(options);
-    answer("get_name", vectors_["name"]);
+    answer("get_name", golden("name"));
     answer("get_pub_address", pub_address_);
     answer("get_pull_address", pull_address_);
     return client.get();
   }
 
-  const test::Vectors vectors_{BACKPLANE_SOURCE_DIR, "palm/client.txt"};
+  // A frame of a real run, by its name.
+  std::string golden(const std::string& name) const {
+    return test::from_hex(frames_.at(name).at("hex").get<std::string>());
+  }
+
+  const nlohmann::json frames_ = test::vectors("palm/client.json").at("frames");
   Peer db_{ZMQ_REP};
   Peer pull_{ZMQ_PULL};
   Peer publisher_{ZMQ_XPUB};

@@ -1,43 +1,29 @@
-// Byte strings from tests/vectors: a line is a name and bytes in hex, one that begins with '#' says what
-// follows.
+// Byte strings that tests compare with, kept in tests/vectors.
 #pragma once
+
+#include <nlohmann/json.hpp>
 
 #include <cstddef>
 #include <fstream>
-#include <map>
-#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace backplane::test {
 
-class Vectors {
- public:
-  // `file` as named inside tests/vectors of `source_folder`. Throws std::runtime_error: no such file.
-  Vectors(const std::string& source_folder, const std::string& file) {
-    std::ifstream in(source_folder + "/tests/vectors/" + file);
-    if (!in) throw std::runtime_error("no vectors in " + file);
-    for (std::string line; std::getline(in, line);) {
-      std::istringstream words(line);
-      std::string name;
-      std::string hex;
-      if (words >> name && name != "#") {
-        words >> hex;
-        all_[name] = bytes(hex);
-      }
-    }
-  }
-  // Throws std::out_of_range: no such name.
-  const std::string& operator[](const std::string& name) const { return all_.at(name); }
+// The file tests/vectors/NAME. Throws when there is none or it is no JSON.
+inline nlohmann::json vectors(const std::string& name) {
+  std::ifstream in(std::string(BACKPLANE_SOURCE_DIR) + "/tests/vectors/" + name);
+  if (!in) throw std::runtime_error("no such file in tests/vectors: " + name);
+  return nlohmann::json::parse(in);
+}
 
- private:
-  static std::string bytes(const std::string& hex) {
-    std::string made;
-    for (std::size_t at = 0; at + 1 < hex.size(); at += 2)
-      made += static_cast<char>(std::stoi(hex.substr(at, 2), nullptr, 16));
-    return made;
-  }
-  std::map<std::string, std::string> all_;
-};
+// The bytes that hexadecimal digits say.
+inline std::string from_hex(std::string_view digits) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2)
+    bytes += static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16));
+  return bytes;
+}
 
 }  // namespace backplane::test

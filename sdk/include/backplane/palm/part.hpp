@@ -87,8 +87,8 @@ class Hook : public T {
   explicit Hook(Host host) : host_(host) { begin(); }
 
   void on_message(Message message) {
-    const auto bytes = message[message.size() - 1];  // every message has a frame
-    const auto fields = read(bytes);
+    if (message.empty()) throw Malformed("a message without frames");
+    const auto fields = read(message[message.size() - 1]);
     if (fields.failed()) {
       host_.send(std::move(message));
       return;

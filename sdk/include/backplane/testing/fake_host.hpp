@@ -47,6 +47,7 @@ struct FakeSettings {
   std::uint32_t instance = 0;
   std::uint32_t instances = 1;
   bool routed = true;
+  void* zmq_context = nullptr;  // of another fake host, which outlives this one: both are one host then
 };
 
 // A message that the component sent, with `target` when it was a call.
@@ -83,7 +84,7 @@ class FakeHost {
       : kind_(kind), settings_(std::move(settings)), loop_thread_(std::this_thread::get_id()) {
     convert_options(options.all);
     wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    zmq_context_ = zmq_ctx_new();
+    zmq_context_ = settings_.zmq_context != nullptr ? settings_.zmq_context : zmq_ctx_new();
     fill_table();
   }
   FakeHost(const FakeHost&) = delete;
@@ -92,7 +93,7 @@ class FakeHost {
     stop();
     destroy();
     forget_messages();
-    zmq_ctx_term(zmq_context_);
+    if (settings_.zmq_context == nullptr) zmq_ctx_term(zmq_context_);
     close(wake_);
     if (live_messages_ != 0) misuse("a message was neither sent, answered nor freed");
   }
