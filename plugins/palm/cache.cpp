@@ -92,6 +92,7 @@ Cache::Cache(Host host)
       requests_(host.counter("requests", "requests of peers")),
       bad_requests_(host, "bad_requests", "requests of peers that were answered with nothing"),
       undelivered_(host.counter("undelivered", "answers whose peer had gone or did not read")),
+      refused_(host, "refused", "values that were not kept, because of their limits or a protected key"),
       store_failures_(host, "store_failures", "changes that could not be written to the file"),
       entries_(host.gauge("entries", "keys held, beside the preset ones")),
       bytes_(host.gauge("bytes", "bytes of their keys and values")) {}
@@ -180,7 +181,10 @@ std::string Cache::carry_out(const Fields& request) {
   const auto instruction = instruction_of(request.function);
   if (instruction == "set") {
     const std::string key = request.cache.empty() ? new_uuid() : std::string(request.cache);
-    return store(key, request.payload) ? key : std::string{};
+    if (store(key, request.payload)) return key;
+    refused_.happened("key \"" + key +
+                      "\" is not kept: the cache is full, or the key is preset and protected");
+    return {};
   }
   if (instruction.empty())
     throw Malformed("cache request \"" + std::string(request.function) +

@@ -100,7 +100,7 @@ const std::string* Calling::target_of(std::string_view function) {
 }
 
 Taken Calling::on_message(Message& message) {
-  if (paused_ || under_way_ >= max_calls_) {
+  if (paused_ || full()) {
     busy_ = true;
     return Taken::busy;
   }
@@ -256,7 +256,7 @@ void Calling::end(std::uint64_t number) {
     for (auto& result : std::exchange(call.results, {})) send(std::move(result));
   send_finished();
   host_.holding(calls_.size() - under_way_);
-  if (busy_ && !paused_ && under_way_ < max_calls_) {
+  if (busy_ && !paused_ && !full()) {
     busy_ = false;
     host_.resume();
   }

@@ -38,7 +38,7 @@ class Calling {
   static constexpr auto says =
       "Calls the function that a PALM message names, and sends the message on with the result as its "
       "payload. A message that says an error is passed on as it is.";
-  static constexpr auto properties = inbound | outbound;
+  static constexpr auto properties = outbound;
   static constexpr auto options = tables(calling_options, error_options);
 
   explicit Calling(Host host);
@@ -69,6 +69,8 @@ class Calling {
   void send_finished();
   void send(Message message);
   Call* find(std::uint64_t number);
+  // Results that wait for those before them count, too.
+  bool full() const { return (ordered_ ? calls_.size() : under_way_) >= max_calls_; }
 
   Host host_;
   std::vector<std::string> components_;

@@ -85,7 +85,9 @@ void HttpAsking::sent(std::uint64_t number, Sent how) {
   const auto client = clients_.find(number);
   if (client == clients_.end()) return;  // answered already
   if (how == Sent::rejected) return answer(number, {"Overloaded", "too many messages are waiting", {}});
-  if (how == Sent::no_route) return answer(number, {"NoRoute", "nothing takes this message", {}});
+  const bool needs_route = client->second.asks || host_.routed();
+  if (how == Sent::no_route && needs_route)
+    return answer(number, {"NoRoute", "nothing takes this message", {}});
   if (!client->second.asks) return answer(number, {{}, {}, std::string(client->second.taken)});
   client->second.correlation = host_.last_request();
 }

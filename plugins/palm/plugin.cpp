@@ -17,5 +17,5 @@
 using namespace backplane::palm;
 
 BACKPLANE_PLUGIN("palm", "0.1.0", Pull, WorkerPull, Sub, Rep, Push, WorkerPush, Pub, PushPull, Calling, Cache,
-                 Worker, Asker, HttpService, WebWorker, HttpConnection, GatewayRouter, GatewayDealer, HttpGateway,
-                 EtcdPoller, Etcd, CallingClient)
+                 Worker, Asker, HttpService, WebWorker, HttpConnection, GatewayRouter, GatewayDealer,
+                 HttpGateway, EtcdPoller, Etcd, CallingClient)

@@ -130,8 +130,10 @@ void Worker::get(Call<std::optional<Bytes>> call, std::string key) {
 }
 
 void Worker::set(Call<std::string> call, const Value& value, const std::string& key) {
-  const auto number = db_.set(key, content_of(value),
-                              [call](std::string_view kept) mutable { call.answer(std::string(kept)); });
+  const auto number = db_.set(key, content_of(value), [call](std::string_view kept) {
+    if (!kept.empty()) return call.answer(std::string(kept));
+    call.fail("CacheFull", "the master's cache does not keep the value");
+  });
   call.context().on_cancel([this, number] { db_.forget(number); });
 }
 
