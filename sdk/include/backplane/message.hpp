@@ -120,6 +120,7 @@ class Message {
   }
   // Removes the first `count` frames. REQUIRES: count <= size().
   void remove_front(std::size_t count) {
+    if (count == 0) return;  // libzmq empties a frame that is moved onto itself
     for (std::size_t i = count; i < message_->frame_count; ++i)
       zmq_msg_move(&message_->frames[i - count], &message_->frames[i]);
     truncate(message_->frame_count - count);
