@@ -66,7 +66,7 @@ std::string connectable(const std::string& value, const std::string& host) {
 std::map<std::string, std::string, std::less<>> read_preset(const Host& host) {
   std::map<std::string, std::string, std::less<>> preset;
   const auto given = host.option("advertise");
-  const std::string advertised = given.present() ? std::string(given) : own_address();
+  const std::string advertised = given.view().empty() ? own_address() : std::string(given);
   for (const auto& line : host.option("preset").list()) {
     const auto equals = line.find('=');
     if (equals == std::string::npos || equals == 0)
@@ -244,12 +244,8 @@ std::optional<Bytes> Cache::get(const std::string& key) {
 }
 
 std::string Cache::set(const Value& value, const std::string& key) {
-  const auto* words = value.get_if<std::string>();
-  const auto* bytes = value.get_if<Bytes>();
-  if (words == nullptr && bytes == nullptr)
-    throw Error("InvalidCallArguments", "value must be text or bytes, got " + describe(value));
   const std::string name = key.empty() ? new_uuid() : key;
-  if (!store(name, words != nullptr ? *words : bytes->content) || !commit())
+  if (!store(name, content_of_argument(value)) || !commit())
     throw Error("CacheFull",
                 "the cache does not take key \"" + name + "\": it is full, or the key is preset");
   return name;

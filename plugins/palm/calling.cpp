@@ -43,13 +43,6 @@ std::string_view part(const Message& outcome, std::size_t index) {
   return index < outcome.size() ? outcome[index] : std::string_view{};
 }
 
-// The bytes of a text or bytes value; nothing for any other.
-std::optional<std::string_view> content_of(const Value& value) {
-  if (const auto* words = value.get_if<std::string>()) return *words;
-  if (const auto* bytes = value.get_if<Bytes>()) return bytes->content;
-  return std::nullopt;
-}
-
 }  // namespace
 
 Calling::Calling(Host host)

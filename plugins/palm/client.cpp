@@ -1,6 +1,7 @@
 #include "client.hpp"
 
 #include <zmq.h>
+#include <protozero/buffer_string.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -15,6 +16,37 @@ constexpr auto look_for_late_ones = std::chrono::milliseconds(100);
 // it, a moment after the connection stands.
 constexpr auto subscription_takes = std::chrono::milliseconds(50);
 
+// The field that tells which question an answer belongs to. PALM leaves numbers from 1000 up to extensions.
+constexpr std::uint32_t question_field = 1001;
+
+std::string marked(std::string_view unknown, std::string_view mark) {
+  std::string fields(unknown);
+  protozero::basic_pbf_writer<std::string> writer(fields);
+  writer.add_bytes(question_field, mark.data(), mark.size());
+  return fields;
+}
+
+// The mark of a message, and its other unknown fields.
+struct Marked {
+  std::string mark;
+  std::string others;
+};
+
+Marked mark_of(std::string_view bytes) {
+  Marked found;
+  detail::FieldReader reader(bytes);
+  detail::RawField field;
+  while (!bytes.empty() && reader.next(field)) {
+    if (detail::is_known(field)) continue;
+    if (field.number == question_field) {
+      found.mark = field.content;
+    } else {
+      found.others += field.all_bytes;
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 Asker::Asker(Host host)
@@ -24,6 +56,7 @@ Asker::Asker(Host host)
       push_address_(host.option("push_address").view()),
       sub_address_(host.option("sub_address").view()),
       session_(host.option("session").present() ? std::string(host.option("session")) : new_uuid()),
+      session_prefix_(host.option("session").view()),
       function_(host.option("function").view()),
       functions_(host.option("functions").list()),
       messages_(host.option("messages")),
@@ -39,6 +72,13 @@ void Asker::publish(Functions& functions) {
       "eval",
       [this](Call<Bytes> call, std::string function, Bytes payload) { eval(call, function, payload); },
       "Calls a function of the server, e.g. server.foo, with a payload.", {"function", "payload"});
+  functions.add("get", [this](Call<std::optional<Bytes>> call, std::string key) { get(call, key); },
+                "The value of a key in the server's cache, nil when it is empty.", {"key"});
+  functions.add("set",
+                [this](Call<std::string> call, Value value, std::string key) { set(call, value, key); },
+                "Keeps a value in the server's cache and returns its key.", {"value", {"key", ""}});
+  functions.add("delete", [this](Call<bool> call, std::string key) { remove(call, key); },
+                "Forgets a key of the server's cache.", {"key"});
   for (const auto& name : functions_)
     functions.add(name, [this, name](Call<Bytes> call, Bytes payload) { eval(call, name, payload); },
                   "A function of the PALM server.", {"payload"});
@@ -159,7 +199,6 @@ Taken Asker::on_message(Message& message) {
     fields = read_message(message);
     question.pipeline = fields.pipeline;
     question.client = fields.client;
-    question.cache = fields.cache;
     question.stage = fields.stage;
   } else {
     if (message.size() != 1)
@@ -178,7 +217,8 @@ bool Asker::push(const Fields& given, Question question) {
   const auto key = new_uuid();
   if (fields.pipeline.empty()) fields.pipeline = session_;
   fields.client = uuid_;
-  fields.cache = key;
+  const auto unknown = marked(mark_of(fields.unknown_in).others, key);
+  fields.unknown_in = unknown;
   Message message = host_.message();
   write_frame(fields, *message.add_empty());
   if (!zmq::send_message(push_->get(), message)) {
@@ -203,12 +243,22 @@ void Asker::eval(const Call<Bytes>& call, const std::string& function, const Byt
               ready_ ? "too many messages wait for their answers" : "the server is not connected");
 }
 
+void Asker::get(const Call<std::optional<Bytes>>& call, const std::string& key) { cache_get(db_, call, key); }
+
+void Asker::set(const Call<std::string>& call, const Value& value, const std::string& key) {
+  cache_set(db_, call, value, key.empty() ? key : session_prefix_ + key);
+}
+
+void Asker::remove(const Call<bool>& call, const std::string& key) { cache_delete(db_, call, key); }
+
 // [topic, message]; the topic is our UUID, or it would not have come.
 void Asker::take_answer(Message answer) {
   if (answer.size() != 2) return receiver_.malformed("an answer without a topic");
   try {
-    const auto fields = read_message(answer);
-    const auto found = questions_.find(std::string(fields.cache));
+    auto fields = read_message(answer);
+    const auto [mark, others] = mark_of(fields.unknown_in);
+    fields.unknown_in = others;
+    const auto found = questions_.find(mark);
     if (found == questions_.end()) return unexpected_.add();
     auto& question = found->second;
     give(question, fields);
@@ -234,7 +284,6 @@ void Asker::give(Question& question, const Fields& fields) {
     auto restored = fields;
     restored.pipeline = question.pipeline;
     restored.client = question.client;
-    restored.cache = question.cache;
     restored.stage = question.stage;
     write_frame(restored, *made.add_empty());
   } else {
