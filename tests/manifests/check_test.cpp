@@ -9,7 +9,9 @@ std::vector<std::string> all_manifests() {
   const auto root = manifest("");
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
     const auto name = std::filesystem::relative(entry.path(), root).string();
-    if (entry.path().extension() == ".yaml" && !name.starts_with("templates/")) names.push_back(name);
+    if (entry.path().extension() == ".yaml" &&
+        read_file(entry.path()).find("\nparameters:") == std::string::npos)
+      names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -17,7 +19,8 @@ std::vector<std::string> all_manifests() {
 
 std::string test_name(const testing::TestParamInfo<std::string>& info) {
   auto name = info.param.substr(0, info.param.size() - std::string(".yaml").size());
-  std::replace(name.begin(), name.end(), '/', '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char each) { return each == '/' || each == '-'; }, '_');
   return name;
 }
 

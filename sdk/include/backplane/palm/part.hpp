@@ -71,7 +71,9 @@ inline constexpr std::array<Option, 1> hook_error_option = {{
 // The options of a hook's class, and those that every hook has.
 template <typename T>
 constexpr auto hook_options() {
-  if constexpr (backplane::detail::HasOptions<T>) {
+  if constexpr (requires { tables(T::options, hook_error_option); }) {
+    return tables(T::options, hook_error_option);
+  } else if constexpr (backplane::detail::HasOptions<T>) {
     return tables(std::to_array(T::options), hook_error_option);
   } else {
     return hook_error_option;
