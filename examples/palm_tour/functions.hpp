@@ -26,6 +26,18 @@ struct Server {
   }
 };
 
+// A server whose function fails.
+struct Failing {
+  static constexpr auto kind = "palm_tour.failing";
+  static constexpr auto says = "foo fails.";
+
+  Bytes foo(const Bytes&) { throw std::runtime_error("foo fails here"); }
+
+  void publish(backplane::Functions& functions) {
+    functions.add("foo", &Failing::foo, "Fails.", {"payload"});
+  }
+};
+
 // The functions of a pipeline or a sink.
 struct Stage {
   static constexpr auto kind = "palm_tour.stage";
@@ -47,6 +59,18 @@ struct Stage {
 
  private:
   std::string words_;
+};
+
+// The functions of a pipeline that says nothing.
+struct Silent {
+  static constexpr auto kind = "palm_tour.silent";
+  static constexpr auto says = "foo returns nothing.";
+
+  void foo(const Bytes&) {}
+
+  void publish(backplane::Functions& functions) {
+    functions.add("foo", &Silent::foo, "Returns nothing.", {"payload"});
+  }
 };
 
 // The functions of a worker.

@@ -6,5 +6,5 @@
 using backplane::palm::Hook;
 using namespace palm_tour;
 
-BACKPLANE_PLUGIN("palm_tour", "1.0.0", Server, Stage, Worker, Web, Hook<Triple>, Hook<Picky>, Hook<Last>,
-                 Hook<EvenOdd>)
+BACKPLANE_PLUGIN("palm_tour", "1.0.0", Server, Failing, Stage, Silent, Worker, Web, Hook<Triple>, Hook<Picky>,
+                 Hook<Last>, Hook<EvenOdd>)

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -79,6 +80,36 @@ struct ListenArguments {
   std::string reply;            // what a rep socket answers
 };
 
+// How `call` and `job` reach a function.
+struct ReachArguments {
+  std::string endpoint;  // "palm+tcp://127.0.0.1:5559": the scheme says which plugin's client speaks there
+  std::string function;
+  PluginPath plugin_path;
+  std::chrono::nanoseconds timeout{};                        // of a connection and an answer; 0: none
+  std::vector<std::pair<std::string, std::string>> options;  // of the client
+};
+
+enum class CallOutput { json, lines, raw };
+
+struct CallArguments {
+  ReachArguments reach;
+  std::vector<std::string> arguments;  // JSON or text
+  std::optional<std::string> named;    // a JSON object
+  std::filesystem::path file;          // instead of both: its bytes are the one argument; "-": standard input
+  CallOutput output = CallOutput::json;
+  bool signal = false;    // wait for no answer
+  bool deferred = false;  // a token will do as an answer
+  bool list = false;      // tell what can be called instead; with a function: tell of that one
+};
+
+struct JobArguments {
+  ReachArguments reach;
+  std::vector<std::filesystem::path> files;  // "-": standard input; a line is an item
+  std::uint32_t window = 1000;               // items that may wait for their results at a time
+  bool ordered = false;
+  bool json = false;  // lines {"index": 0, "result": ...}
+};
+
 struct VersionArguments {
   bool json = false;
 };
@@ -91,6 +122,6 @@ struct CompletionArguments {
 
 using Command = std::variant<RunArguments, CheckArguments, GraphArguments, PluginsArguments, KindsArguments,
                              InspectArguments, NewPluginArguments, SendArguments, ListenArguments,
-                             VersionArguments, CompletionArguments>;
+                             CallArguments, JobArguments, VersionArguments, CompletionArguments>;
 
 }  // namespace backplane::host

@@ -22,6 +22,8 @@ struct Runner {
   int operator()(const NewPluginArguments& arguments) const { return new_plugin(arguments, console); }
   int operator()(const SendArguments& arguments) const { return send(arguments, console); }
   int operator()(const ListenArguments& arguments) const { return listen(arguments, console); }
+  int operator()(const CallArguments& arguments) const { return call(arguments, console); }
+  int operator()(const JobArguments& arguments) const { return job(arguments, console); }
   int operator()(const VersionArguments& arguments) const { return version(arguments, console); }
   int operator()(const CompletionArguments& arguments) const { return completion(arguments, console); }
 };

@@ -23,6 +23,10 @@ int new_plugin(const NewPluginArguments& arguments, Console& console);
 int send(const SendArguments& arguments, Console& console);
 // Prints raw messages until a count, a timeout or a signal.
 int listen(const ListenArguments& arguments, Console& console);
+// Calls a function through the client of a plugin and prints its results.
+int call(const CallArguments& arguments, Console& console);
+// Calls a function for every line and prints the results as they come.
+int job(const JobArguments& arguments, Console& console);
 int version(const VersionArguments& arguments, Console& console);
 // Prints a script that teaches a shell the commands and options.
 int completion(const CompletionArguments& arguments, Console& console);

@@ -6,6 +6,8 @@
 #include <optional>
 #include <stdexcept>
 
+#include "log/escape.hpp"
+
 namespace backplane::host {
 
 namespace {
@@ -39,14 +41,34 @@ std::size_t utf8_length(std::string_view text) {
   return overlong || surrogate || beyond ? 0 : length;
 }
 
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const auto length = utf8_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
+std::optional<std::string> from_hex(std::string_view text) {
+  if (text.size() % 2 != 0) return std::nullopt;
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    const auto digit = [&](char c) {
+      return hex_digits.find(c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c);
+    };
+    const auto high = digit(text[i]);
+    const auto low = digit(text[i + 1]);
+    if (high == std::string_view::npos || low == std::string_view::npos) return std::nullopt;
+    bytes += static_cast<char>(high << 4 | low);
   }
-  return true;
+  return bytes;
 }
+
+std::string frame_from_json(const json& value, std::size_t index) {
+  if (value.is_string()) return value.get<std::string>();
+  const bool coded = value.is_object() && value.size() == 1 && value.begin()->is_string();
+  const std::string key = coded ? value.begin().key() : "";
+  if (key != "hex" && key != "base64")
+    wrong(index, "expected a text, {\"hex\": \"...\"} or {\"base64\": \"...\"}");
+  const auto& digits = value.begin()->get_ref<const std::string&>();
+  auto bytes = key == "hex" ? from_hex(digits) : from_base64(digits);
+  if (!bytes) wrong(index, "\"" + digits.substr(0, 40) + "\" is not " + key);
+  return std::move(*bytes);
+}
+
+}  // namespace
 
 std::string to_base64(std::string_view bytes) {
   std::string text;
@@ -77,35 +99,6 @@ std::optional<std::string> from_base64(std::string_view text) {
   }
   return bytes;
 }
-
-std::optional<std::string> from_hex(std::string_view text) {
-  if (text.size() % 2 != 0) return std::nullopt;
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    const auto digit = [&](char c) {
-      return hex_digits.find(c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c);
-    };
-    const auto high = digit(text[i]);
-    const auto low = digit(text[i + 1]);
-    if (high == std::string_view::npos || low == std::string_view::npos) return std::nullopt;
-    bytes += static_cast<char>(high << 4 | low);
-  }
-  return bytes;
-}
-
-std::string frame_from_json(const json& value, std::size_t index) {
-  if (value.is_string()) return value.get<std::string>();
-  const bool coded = value.is_object() && value.size() == 1 && value.begin()->is_string();
-  const std::string key = coded ? value.begin().key() : "";
-  if (key != "hex" && key != "base64")
-    wrong(index, "expected a text, {\"hex\": \"...\"} or {\"base64\": \"...\"}");
-  const auto& digits = value.begin()->get_ref<const std::string&>();
-  auto bytes = key == "hex" ? from_hex(digits) : from_base64(digits);
-  if (!bytes) wrong(index, "\"" + digits.substr(0, 40) + "\" is not " + key);
-  return std::move(*bytes);
-}
-
-}  // namespace
 
 Frames frames_from_json(std::string_view line) {
   auto value = json::parse(line, nullptr, false);

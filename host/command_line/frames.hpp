@@ -1,6 +1,7 @@
 // Messages as text: how `send` reads them and `listen` prints them. Pure functions, any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,5 +19,9 @@ std::string frames_to_json(const Frames& frames);
 
 // Frames separated by tabs. With `for_terminal`, control characters and what is not UTF-8 are shown as \xNN.
 std::string frames_to_text(const Frames& frames, bool for_terminal);
+
+std::string to_base64(std::string_view bytes);
+// Nothing: `text` is not base64. The padding may be missing.
+std::optional<std::string> from_base64(std::string_view text);
 
 }  // namespace backplane::host

@@ -53,6 +53,10 @@ const char* type_name(bp_option_type type) {
       return "secret";
     case BP_PATH:
       return "path";
+    case BP_COMPONENT:
+      return "component";
+    case BP_COMPONENT_LIST:
+      return "component_list";
   }
   return "unknown";
 }
@@ -76,6 +80,8 @@ ordered_json to_json(const OptionInfo& option) {
   return entry;
 }
 
+}  // namespace
+
 ordered_json to_json(const FunctionInfo& function) {
   auto parameters = ordered_json::array();
   for (const auto& parameter : function.parameters)
@@ -93,8 +99,6 @@ ordered_json to_json(const FunctionInfo& function) {
   entry["help"] = function.help;
   return entry;
 }
-
-}  // namespace
 
 InstalledPlugins::InstalledPlugins(const PluginPath& first) {
   const Loader loader({.folders = first});
@@ -128,6 +132,20 @@ std::vector<std::string> InstalledPlugins::kind_names() const {
   std::vector<std::string> names;
   for (const auto& [name, kind] : kinds_) names.push_back(name);
   return names;
+}
+
+const ClientInfo* InstalledPlugins::find_client(std::string_view scheme) const {
+  for (const auto* plugin : usable())
+    for (const auto& client : plugin->clients)
+      if (client.scheme == scheme) return &client;
+  return nullptr;
+}
+
+std::vector<std::string> InstalledPlugins::schemes() const {
+  std::vector<std::string> all;
+  for (const auto* plugin : usable())
+    for (const auto& client : plugin->clients) all.push_back(client.scheme);
+  return all;
 }
 
 std::string properties_text(std::uint32_t properties) {
@@ -177,15 +195,28 @@ ordered_json to_json(const KindInfo& kind) {
           {"options", options},    {"functions", functions}};
 }
 
+ordered_json to_json(const ClientInfo& client) {
+  auto options = ordered_json::array();
+  for (const auto& option : client.options) options.push_back(to_json(option));
+  return {{"scheme", client.scheme},
+          {"says", client.says},
+          {"jobs", client.runs_jobs},
+          {"functions", client.tells_functions},
+          {"options", options}};
+}
+
 ordered_json to_json(const PluginInfo& plugin) {
   auto kinds = ordered_json::array();
   for (const auto& kind : plugin.kinds) kinds.push_back(to_json(kind));
+  auto clients = ordered_json::array();
+  for (const auto& client : plugin.clients) clients.push_back(to_json(client));
   return {{"name", plugin.name},
           {"version", plugin.version},
           {"abi", std::to_string(plugin.abi_major) + "." + std::to_string(plugin.abi_minor)},
           {"libzmq", plugin.zmq_version},
           {"compiler", plugin.compiler},
-          {"kinds", kinds}};
+          {"kinds", kinds},
+          {"clients", clients}};
 }
 
 void print(Console& console, const ordered_json& document) {

@@ -27,6 +27,9 @@ class InstalledPlugins : public KindCatalog {
   std::optional<std::string> open(const std::string& plugin, const std::filesystem::path& folder) override;
   const KindInfo* find(std::string_view kind) const override;
   std::vector<std::string> kind_names() const override;
+  // nullptr: no installed plugin offers it.
+  const ClientInfo* find_client(std::string_view scheme) const;
+  std::vector<std::string> schemes() const;
 
  private:
   std::vector<std::filesystem::path> search_path_;
@@ -41,7 +44,9 @@ std::string signature(const FunctionInfo& function);
 std::string manner_text(bp_manner manner);
 
 nlohmann::ordered_json to_json(const KindInfo& kind);
-// `kinds` of each in full.
+nlohmann::ordered_json to_json(const FunctionInfo& function);
+nlohmann::ordered_json to_json(const ClientInfo& client);
+// Kinds and clients in full.
 nlohmann::ordered_json to_json(const PluginInfo& plugin);
 // One JSON document, with a line break. Bytes that are no UTF-8 are replaced.
 void print(Console& console, const nlohmann::ordered_json& document);

@@ -81,6 +81,7 @@ std::string kinds_page(const std::vector<const PluginInfo*>& plugins) {
       "`backplane kinds --markdown`; `backplane kinds KIND` tells the same of one kind in a terminal.\n";
   for (const auto* plugin : sorted) {
     auto kinds = plugin->kinds;
+    if (kinds.empty()) continue;
     std::sort(kinds.begin(), kinds.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     text += "\n## Plugin " + code(plugin->name) + "\n";
     for (const auto& kind : kinds) text += "\n" + kind_section(kind);

@@ -68,11 +68,15 @@ class Grammar {
     add_new();
     add_send();
     add_listen();
+    add_call();
+    add_job();
     add_version();
     add_completion();
   }
 
   std::variant<Command, Answer> parse(std::vector<std::string> arguments) {
+    if (std::find(arguments.begin(), arguments.end(), "call") != arguments.end())
+      std::for_each(arguments.begin(), arguments.end(), hide_brackets);
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     try {
       app_.parse(arguments);
@@ -282,6 +286,76 @@ class Grammar {
         ->check([](const std::string& text) { return parse_size(text).error; });
   }
 
+  void add_call() {
+    auto* command = add(
+        "call", "Call a function of a server and print its result as JSON",
+        "The scheme in front of the endpoint names the protocol; `backplane plugins` lists the schemes that\n"
+        "can be called. One argument that is a JSON list holds all arguments; otherwise each is one "
+        "argument,\n"
+        "JSON or, when it is none, text. Bytes are {\"$bin\": \"BASE64\"}, there and in results. Several\n"
+        "results are a list. An error goes to standard error, and the exit code is 1.\n\n"
+        "Examples:\n"
+        "  backplane call palm+tcp://127.0.0.1:5559 server.function 'a text'\n"
+        "  backplane call palm+tcp://127.0.0.1:5559 get key\n"
+        "  backplane call palm+tcp://127.0.0.1:5559 server.shrink --file photo.jpg --raw > small.jpg\n"
+        "  backplane call palm+tcp://127.0.0.1:5559 server.split 'a b' --option messages=2",
+        [this] {
+          call_.reach = reached_server();
+          std::for_each(call_.arguments.begin(), call_.arguments.end(), show_brackets);
+          show_brackets(named_);
+          if (call_.reach.function.empty() && !call_.list) throw UsageError("call: which FUNCTION?");
+          if (!named_.empty()) call_.named = named_;
+          if (raw_) call_.output = CallOutput::raw;
+          if (lines_ || (call_.list && !json_)) call_.output = CallOutput::lines;
+          return call_;
+        });
+    add_reach(*command, false);
+    auto* arguments = command->add_option("ARGUMENT", call_.arguments, "Arguments, JSON or text");
+    auto* named =
+        command->add_option("--kwargs", named_, "Named arguments, a JSON object")->type_name("JSON");
+    command->add_option("--file", call_.file, "The bytes of a file are the argument; - is standard input")
+        ->type_name("FILE")
+        ->excludes(named)
+        ->excludes(arguments);
+    auto* raw = command->add_flag("--raw", raw_, "Print texts and bytes as they are");
+    auto* lines =
+        command->add_flag("--lines", lines_, "Print every result as it comes, one line of JSON each");
+    add_json(*command, json_)->excludes(raw)->excludes(lines);
+    raw->excludes(lines);
+    auto* signal = command->add_flag("--signal", call_.signal, "Wait for no answer");
+    command->add_flag("--async", call_.deferred, "Take a token as the answer when the result takes a while")
+        ->excludes(signal);
+    command->add_flag("--list,--describe", call_.list,
+                      "List the functions, or tell about FUNCTION, instead of calling");
+  }
+
+  void add_job() {
+    auto* command = add(
+        "job", "Call a function for every line and print the results as they come",
+        "A result is a line. An item that fails is told on standard error, and the exit code is 1 at the\n"
+        "end. SIGINT and SIGTERM end it.\n\n"
+        "Examples:\n"
+        "  backplane job palm+tcp://127.0.0.1:5559 server.function words.txt\n"
+        "  find . | backplane job palm+tcp://127.0.0.1:5559 server.index --ordered --json\n"
+        "  backplane job palm+tcp://127.0.0.1:5559 server.split words.txt --messages 2",
+        [this] {
+          job_.reach = reached_server();
+          if (!messages_.empty()) job_.reach.options.emplace_back("messages", messages_);
+          if (job_.files.empty()) job_.files.emplace_back("-");
+          return job_;
+        });
+    add_reach(*command, true);
+    command->add_option("FILE", job_.files, "Files whose lines are the items; - or none is standard input");
+    command->add_flag("--ordered", job_.ordered, "Print results in the order of the lines");
+    command->add_option("--window", job_.window, "How many items may wait for their results (default: 1000)")
+        ->type_name("N")
+        ->check(CLI::Range(1u, 1'000'000u));
+    command
+        ->add_option("--messages", messages_, "How many results an item has, short for --option messages=N")
+        ->type_name("N");
+    command->add_flag("--json", job_.json, "Print lines {\"index\": N, \"result\": ...}, N counted from 0");
+  }
+
   void add_version() {
     auto* command = add("version", "Print the version, the plugin ABI, libzmq and the compiler",
                         "Examples:\n  backplane version --json", [this] { return version_; });
@@ -312,6 +386,15 @@ class Grammar {
     command->footer(footer);
     command->callback([this, finish = std::move(finish)] { command_ = finish; });
     return command;
+  }
+
+  // CLI11 takes a text in brackets for several arguments and splits it at its commas. A zero byte behind it,
+  // which no argument of a program has, hides the brackets.
+  static void hide_brackets(std::string& argument) {
+    if (argument.starts_with('[') && argument.ends_with(']')) argument += '\0';
+  }
+  static void show_brackets(std::string& argument) {
+    if (argument.ends_with('\0')) argument.pop_back();
   }
 
   static void repeatable(CLI::Option* option, const char* type_name) {
@@ -364,6 +447,34 @@ class Grammar {
                     "Give up when nothing moves for so long (default: " + timeout + "; 0s: never)")
         ->type_name("DURATION")
         ->check([](const std::string& text) { return parse_duration(text).error; });
+  }
+
+  void add_reach(CLI::App& command, bool function_required) {
+    command.add_option("ENDPOINT", reach_.endpoint, "SCHEME+ENDPOINT, such as palm+tcp://127.0.0.1:5559")
+        ->required();
+    command.add_option("FUNCTION", reach_.function, "The function, as its protocol names it")
+        ->required(function_required);
+    command
+        .add_option(
+            "--timeout", reach_timeout_,
+            "How long a connection or an answer may take (default: " + reach_timeout_ + "; 0s: for ever)")
+        ->type_name("DURATION")
+        ->check([](const std::string& text) { return parse_duration(text).error; });
+    repeatable(
+        command.add_option("--option", reach_options_, "An option of the protocol's client (repeatable)"),
+        "NAME=VALUE");
+  }
+
+  ReachArguments reached_server() {
+    reach_.plugin_path = plugin_path_;
+    reach_.timeout = *parse_duration(reach_timeout_).value;
+    for (const auto& text : reach_options_) {
+      const auto equals = text.find('=');
+      if (equals == std::string::npos || equals == 0)
+        throw UsageError("--option: \"" + text + "\" is not NAME=VALUE");
+      reach_.options.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+    }
+    return reach_;
   }
 
   // Of the command that was reached.
@@ -447,6 +558,11 @@ class Grammar {
   std::string send_timeout_ = "10s";
   std::string listen_timeout_ = "0s";
   std::string max_frame_ = "1GiB";
+  std::string reach_timeout_ = "10s";
+  std::vector<std::string> reach_options_;
+  std::string named_, messages_;
+  bool raw_ = false;
+  bool lines_ = false;
   bool json_ = false;
   bool json_schema_ = false;
   bool markdown_ = false;
@@ -460,6 +576,9 @@ class Grammar {
   NewPluginArguments new_plugin_;
   SendArguments send_;
   ListenArguments listen_;
+  ReachArguments reach_;
+  CallArguments call_;
+  JobArguments job_;
   VersionArguments version_;
   CompletionArguments completion_;
 };

@@ -33,8 +33,14 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-std::string counted_kinds(const PluginInfo& plugin) {
-  return std::to_string(plugin.kinds.size()) + (plugin.kinds.size() == 1 ? " kind" : " kinds");
+// "3 kinds", "3 kinds, calls palm".
+std::string offers(const PluginInfo& plugin) {
+  std::vector<std::string> schemes;
+  for (const auto& client : plugin.clients) schemes.push_back(client.scheme);
+  std::vector<std::string> words;
+  if (!plugin.kinds.empty()) words.push_back(quantity(plugin.kinds.size(), "kind"));
+  if (!schemes.empty()) words.push_back("calls " + joined(schemes));
+  return joined(words);
 }
 
 void print_facts(const Inspection& inspection, Console& console) {
@@ -68,6 +74,17 @@ void print_kinds(const PluginInfo& plugin, Console& console) {
   console.out << aligned(rows, "  ");
 }
 
+void print_clients(const PluginInfo& plugin, Console& console) {
+  if (plugin.clients.empty()) return;
+  console.out << '\n' << bold(console, "clients of backplane call") << '\n';
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& client : plugin.clients) {
+    rows.push_back({client.scheme + "+ENDPOINT", client.says});
+    for (const auto& option : client.options) rows.push_back({"  " + option.name, option.help});
+  }
+  console.out << aligned(rows, "  ");
+}
+
 }  // namespace
 
 int plugins(const PluginsArguments& arguments, Console& console) {
@@ -82,7 +99,7 @@ int plugins(const PluginsArguments& arguments, Console& console) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const auto* plugin : installed.usable())
-    rows.push_back({plugin->name, plugin->version, counted_kinds(*plugin), plugin->file.string()});
+    rows.push_back({plugin->name, plugin->version, offers(*plugin), plugin->file.string()});
   console.out << aligned(rows);
   for (const auto& inspection : installed.all())
     if (!inspection.loadable) console.out << "refused: " << inspection.reason << '\n';
@@ -106,7 +123,10 @@ int inspect(const InspectArguments& arguments, Console& console) {
     console.out << inspection.reason << '\n';
   }
   print_facts(inspection, console);
-  if (inspection.description.plugin) print_kinds(*inspection.description.plugin, console);
+  if (inspection.description.plugin) {
+    print_kinds(*inspection.description.plugin, console);
+    print_clients(*inspection.description.plugin, console);
+  }
   return exit_code;
 }
 

@@ -44,7 +44,7 @@ void check(int result, const char* what) {
 }
 
 // As zmq_poll wants it: -1 without limit, otherwise rounded up.
-long milliseconds(std::chrono::nanoseconds time) {
+long poll_time(std::chrono::nanoseconds time) {
   if (time.count() == 0) return -1;
   return static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(time).count());
 }
@@ -155,7 +155,7 @@ bool WireSocket::try_receive(Frames& frames) {
 WireSocket::Waited WireSocket::wait(short events, std::chrono::nanoseconds timeout, int interrupt) {
   const auto end = Clock::now() + timeout;
   zmq_pollitem_t items[] = {{socket_, 0, events, 0}, {nullptr, interrupt, ZMQ_POLLIN, 0}};
-  while (zmq_poll(items, interrupt >= 0 ? 2 : 1, milliseconds(timeout)) < 0) {
+  while (zmq_poll(items, interrupt >= 0 ? 2 : 1, poll_time(timeout)) < 0) {
     if (zmq_errno() != EINTR) fail("cannot wait");
     if (timeout.count() != 0)
       timeout = std::max<std::chrono::nanoseconds>(end - Clock::now(), std::chrono::nanoseconds(1));
@@ -169,7 +169,7 @@ bool WireSocket::close(std::chrono::nanoseconds timeout) {
   // whole milliseconds, so its time may be over a little early: it is given more than is compared with.
   constexpr long early = 5;
   constexpr long longest = std::numeric_limits<int>::max() - early;
-  const auto limit = std::min(milliseconds(timeout), longest);
+  const auto limit = std::min(poll_time(timeout), longest);
   set(ZMQ_LINGER, static_cast<int>(limit < 0 ? -1 : limit + early));
   const auto begin = Clock::now();
   end();

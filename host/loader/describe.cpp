@@ -52,8 +52,10 @@ Description describe_here(const fs::path& file, const fs::path& original, Option
   } catch (const Refused& refusal) {
     description.reason = refusal.what();
   }
-  if (options == OptionTables::leave_out)
+  if (options == OptionTables::leave_out) {
     for (auto& kind : description.plugin->kinds) kind.options.clear();
+    for (auto& client : description.plugin->clients) client.options.clear();
+  }
   return description;
 }
 

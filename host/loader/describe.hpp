@@ -28,7 +28,7 @@ struct Description {
 // Loads `file` in a child process and returns what its table says; `PluginInfo::file` and `$ORIGIN` are
 // those of `original`, of which `file` may be a copy. The child has no input and no output, at most 4 GiB
 // more memory than this process, leaves no core dump, and is killed, with all it started, after `limit`.
-// Whatever it does becomes a reason. Tables of kinds (`KindInfo::table`) are null.
+// Whatever it does becomes a reason. Tables of kinds and clients (`KindInfo::table`) are null.
 // REQUIRES: this process has one thread; what another one holds locked would stay locked in the child.
 Description describe_in_helper(const std::filesystem::path& file, const std::filesystem::path& original,
                                std::chrono::milliseconds limit = loading_limit,

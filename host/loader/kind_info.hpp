@@ -49,6 +49,16 @@ struct KindInfo {
   std::string plugin;              // the name of the plugin that offers it
 };
 
+struct ClientInfo {
+  std::string scheme;  // of addresses: "palm" in palm+tcp://127.0.0.1:5559
+  std::string says;
+  std::vector<OptionInfo> options;
+  bool runs_jobs = false;
+  bool tells_functions = false;
+  const bp_client* table = nullptr;  // to open clients; nullptr when described from another process
+  std::string plugin;                // the name of the plugin that offers it
+};
+
 struct PluginInfo {
   std::string name;
   std::string version;
@@ -58,6 +68,7 @@ struct PluginInfo {
   std::uint32_t abi_minor = 0;
   std::string zmq_version;
   std::vector<KindInfo> kinds;
+  std::vector<ClientInfo> clients;
 };
 
 // Where the manifest reader looks kinds up. Not thread-safe: belongs to the main thread.

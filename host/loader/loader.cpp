@@ -251,6 +251,13 @@ const KindInfo* Loader::find(std::string_view kind) const {
   return found == kinds_.end() ? nullptr : found->second.kind;
 }
 
+const ClientInfo* Loader::find_client(std::string_view scheme) const {
+  for (const auto& plugin : plugins_)
+    for (const auto& client : plugin.clients)
+      if (client.scheme == scheme) return &client;
+  return nullptr;
+}
+
 std::vector<std::string> Loader::kind_names() const {
   std::vector<std::string> names;
   for (const auto& [name, known] : kinds_) names.push_back(name);

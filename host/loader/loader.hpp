@@ -66,6 +66,8 @@ class Loader : public KindCatalog {
   const KindInfo* find(std::string_view kind) const override;
   std::vector<std::string> kind_names() const override;
 
+  // The client of an open plugin; nullptr: none offers it. Of several the one that was opened first.
+  const ClientInfo* find_client(std::string_view scheme) const;
   // The open plugins, in the order they were opened.
   const std::deque<PluginInfo>& plugins() const { return plugins_; }
   const std::vector<std::filesystem::path>& search_path() const { return search_path_; }

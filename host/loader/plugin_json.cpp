@@ -41,7 +41,7 @@ json written(const OptionInfo& option) {
 OptionInfo read_option(const json& from) {
   OptionInfo option;
   from.at("name").get_to(option.name);
-  option.type = enumeration(from.at("type"), BP_PATH);
+  option.type = enumeration(from.at("type"), BP_COMPONENT_LIST);
   from.at("required").get_to(option.required);
   from.at("default").get_to(option.default_text);
   from.at("choices").get_to(option.choices);
@@ -109,13 +109,36 @@ KindInfo read_kind(const json& from, const std::string& plugin) {
   return kind;
 }
 
+json written(const ClientInfo& client) {
+  json options = json::array();
+  for (const auto& option : client.options) options.push_back(written(option));
+  return {{"scheme", client.scheme},
+          {"says", client.says},
+          {"options", std::move(options)},
+          {"runs_jobs", client.runs_jobs},
+          {"tells_functions", client.tells_functions}};
+}
+
+ClientInfo read_client(const json& from, const std::string& plugin) {
+  ClientInfo client;
+  from.at("scheme").get_to(client.scheme);
+  from.at("says").get_to(client.says);
+  for (const auto& option : from.at("options")) client.options.push_back(read_option(option));
+  from.at("runs_jobs").get_to(client.runs_jobs);
+  from.at("tells_functions").get_to(client.tells_functions);
+  client.plugin = plugin;
+  return client;
+}
+
 json written(const PluginInfo& plugin) {
   json kinds = json::array();
   for (const auto& kind : plugin.kinds) kinds.push_back(written(kind));
+  json clients = json::array();
+  for (const auto& client : plugin.clients) clients.push_back(written(client));
   return {{"name", plugin.name},           {"version", plugin.version},
           {"compiler", plugin.compiler},   {"abi_major", plugin.abi_major},
           {"abi_minor", plugin.abi_minor}, {"zmq_version", plugin.zmq_version},
-          {"kinds", std::move(kinds)}};
+          {"kinds", std::move(kinds)},     {"clients", std::move(clients)}};
 }
 
 PluginInfo read_plugin(const json& from) {
@@ -127,6 +150,7 @@ PluginInfo read_plugin(const json& from) {
   from.at("abi_minor").get_to(plugin.abi_minor);
   from.at("zmq_version").get_to(plugin.zmq_version);
   for (const auto& kind : from.at("kinds")) plugin.kinds.push_back(read_kind(kind, plugin.name));
+  for (const auto& client : from.at("clients")) plugin.clients.push_back(read_client(client, plugin.name));
   return plugin;
 }
 

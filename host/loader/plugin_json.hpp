@@ -8,7 +8,7 @@
 
 namespace backplane::host {
 
-// All of `description` but PluginInfo::file and KindInfo::table.
+// All of `description` but PluginInfo::file and the tables of kinds and clients.
 std::string to_json(const Description& description);
 
 // Throws std::exception when `json` is nothing that to_json has written.

@@ -21,6 +21,9 @@ namespace {
 // Sizes of the tables of ABI 1.0: every plugin of this major fills at least that much. What later minors
 // append is read only where a table's own size covers it.
 constexpr std::size_t plugin_1_0 = offsetof(bp_plugin, kind_count) + sizeof(bp_plugin::kind_count);
+constexpr std::size_t plugin_with_clients =
+    offsetof(bp_plugin, client_count) + sizeof(bp_plugin::client_count);
+constexpr std::size_t client_1_0 = offsetof(bp_client, close) + sizeof(bp_client::close);
 constexpr std::size_t kind_1_0 = offsetof(bp_kind, destroy) + sizeof(bp_kind::destroy);
 constexpr std::size_t option_1_0 = offsetof(bp_option, maximum) + sizeof(bp_option::maximum);
 constexpr std::size_t function_1_0 =
@@ -29,6 +32,7 @@ constexpr std::size_t function_1_0 =
 // Nobody's tables are larger; a count or size beyond is a mistake.
 constexpr std::size_t largest_table = 64 * 1024;
 constexpr std::size_t most_kinds = 1000;
+constexpr std::size_t most_clients = 100;
 constexpr std::size_t most_options = 1000;
 constexpr std::size_t most_functions = 100'000;
 constexpr std::size_t most_parameters = 255;
@@ -164,9 +168,9 @@ OptionInfo read_option(const Place& kind, const bp_option& table, std::size_t in
   if (!is_word(option.name))
     numbered.refuse("name is " + in_quotes(option.name) + ", expected a word of a-z, 0-9 and '_'");
   const auto place = kind.inside("option " + in_quotes(option.name));
-  if (table.type > BP_PATH)
+  if (table.type > BP_COMPONENT_LIST)
     place.refuse("type is " + std::to_string(table.type) + ", expected a bp_option_type from 0 to " +
-                 std::to_string(BP_PATH));
+                 std::to_string(BP_COMPONENT_LIST));
   option.type = static_cast<bp_option_type>(table.type);
   if (table.required > 1) place.refuse("required is " + std::to_string(table.required) + ", expected 0 or 1");
   option.required = table.required != 0;
@@ -181,9 +185,12 @@ OptionInfo read_option(const Place& kind, const bp_option& table, std::size_t in
   return option;
 }
 
-void read_options(const Place& place, const bp_kind& table, KindInfo& kind) {
+// The option table of a kind or a client.
+template <typename Table>
+std::vector<OptionInfo> read_options(const Place& place, const Table& table) {
+  std::vector<OptionInfo> options;
   check_count(place, "option_count", table.option_count, most_options, table.options);
-  if (table.option_count == 0) return;
+  if (table.option_count == 0) return options;
   check_size(place, "option_size", table.option_size, option_1_0);
   if (table.option_size % alignof(bp_option) != 0)
     place.refuse("option_size is " + std::to_string(table.option_size) + ", expected a multiple of " +
@@ -194,8 +201,9 @@ void read_options(const Place& place, const bp_kind& table, KindInfo& kind) {
     auto option = read_option(place, *reinterpret_cast<const bp_option*>(next), index);
     if (!names.insert(option.name).second)
       place.refuse("option " + in_quotes(option.name) + " is there twice");
-    kind.options.push_back(std::move(option));
+    options.push_back(std::move(option));
   }
+  return options;
 }
 
 ParameterInfo read_parameter(const Place& function, const bp_parameter& table, std::size_t index) {
@@ -304,12 +312,58 @@ KindInfo read_kind(const bp_kind* table, std::size_t index, const PluginInfo& pl
   kind.plugin = plugin.name;
   kind.table = table;
   check_properties(place, *table, plugin);
-  read_options(place, *table, kind);
+  kind.options = read_options(place, *table);
   if (ask == AskFunctions::yes) kind.functions = ask_functions(place, *table);
   return kind;
 }
 
+ClientInfo read_client(const bp_client* table, std::size_t index, const PluginInfo& plugin) {
+  const Place numbered{"client " + std::to_string(index + 1) + ": "};
+  if (table == nullptr) numbered.refuse("the pointer to it is null");
+  check_size(numbered, "bp_client.size", table->size, client_1_0);
+  ClientInfo client;
+  client.scheme = line_of(numbered, "scheme", table->scheme, longest_name);
+  if (!is_word(client.scheme))
+    numbered.refuse("scheme is " + in_quotes(client.scheme) + ", expected a word of a-z, 0-9 and '_'");
+  const Place place{"client " + in_quotes(client.scheme) + ": "};
+  client.says = line_of(place, "says", table->says);
+  client.options = read_options(place, *table);
+  client.plugin = plugin.name;
+  client.table = table;
+  client.runs_jobs = table->job != nullptr;
+  client.tells_functions = table->functions != nullptr;
+  if (table->open == nullptr) place.refuse("open is null, expected a function");
+  if (table->call == nullptr) place.refuse("call is null, expected a function");
+  if (table->close == nullptr) place.refuse("close is null, expected a function");
+  return client;
+}
+
+void read_kinds(const Place& place, const bp_plugin& table, PluginInfo& plugin, AskFunctions ask) {
+  check_count(place, "kind_count", table.kind_count, most_kinds, table.kinds);
+  for (std::size_t index = 0; index < table.kind_count; ++index) {
+    auto kind = read_kind(table.kinds[index], index, plugin, ask);
+    const auto same = [&kind](const KindInfo& other) { return other.name == kind.name; };
+    if (std::any_of(plugin.kinds.begin(), plugin.kinds.end(), same))
+      place.refuse("kind " + in_quotes(kind.name) + " is there twice");
+    plugin.kinds.push_back(std::move(kind));
+  }
+}
+
+void read_clients(const Place& place, const bp_plugin& table, PluginInfo& plugin) {
+  if (table.size < plugin_with_clients) return;  // built before there were clients
+  check_count(place, "client_count", table.client_count, most_clients, table.clients);
+  for (std::size_t index = 0; index < table.client_count; ++index) {
+    auto client = read_client(table.clients[index], index, plugin);
+    const auto same = [&client](const ClientInfo& other) { return other.scheme == client.scheme; };
+    if (std::any_of(plugin.clients.begin(), plugin.clients.end(), same))
+      place.refuse("client " + in_quotes(client.scheme) + " is there twice");
+    plugin.clients.push_back(std::move(client));
+  }
+}
+
 }  // namespace
+
+FunctionInfo read_function(const bp_function* table) { return read_function(Place{}, table); }
 
 void read_table(const bp_plugin& table, PluginInfo& plugin, AskFunctions ask) {
   check_versions(table, plugin);
@@ -319,15 +373,10 @@ void read_table(const bp_plugin& table, PluginInfo& plugin, AskFunctions ask) {
     place.refuse("name is " + in_quotes(plugin.name) + ", expected a word of a-z, 0-9, '_' and '-'");
   plugin.version = line_of(place, "version", table.version, longest_name);
   plugin.compiler = line_of(place, "compiler", table.compiler);
-  check_count(place, "kind_count", table.kind_count, most_kinds, table.kinds);
-  if (table.kind_count == 0) place.refuse("kind_count is 0, expected at least one kind");
-  for (std::size_t index = 0; index < table.kind_count; ++index) {
-    auto kind = read_kind(table.kinds[index], index, plugin, ask);
-    const auto same = [&kind](const KindInfo& other) { return other.name == kind.name; };
-    if (std::any_of(plugin.kinds.begin(), plugin.kinds.end(), same))
-      place.refuse("kind " + in_quotes(kind.name) + " is there twice");
-    plugin.kinds.push_back(std::move(kind));
-  }
+  read_kinds(place, table, plugin, ask);
+  read_clients(place, table, plugin);
+  if (plugin.kinds.empty() && plugin.clients.empty())
+    place.refuse("kind_count is 0, expected at least one kind, or a client");
 }
 
 }  // namespace backplane::host

@@ -14,4 +14,7 @@ enum class AskFunctions { yes, no };  // call bp_kind.functions, which runs code
 // the functions of all kinds are absent.
 void read_table(const bp_plugin& table, PluginInfo& plugin, AskFunctions ask);
 
+// A function as a client of a plugin tells it. Throws Refused likewise.
+FunctionInfo read_function(const bp_function* table);
+
 }  // namespace backplane::host

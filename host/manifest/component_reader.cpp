@@ -1,6 +1,7 @@
 #include "manifest/component_reader.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "manifest/suggest.hpp"
 
@@ -89,6 +90,7 @@ void ComponentReader::open_plugin(const Node& item) {
 
 void ComponentReader::read(const std::deque<LoadedFile>& files, const Source& main) {
   for (const auto& file : files) read_section(file);
+  resolve_references();
   check_limits(main);
   check_loops();
 }
@@ -227,7 +229,28 @@ void ComponentReader::read_entries(const Entry& entry, Declared& component) {
 void ComponentReader::read_option(const Entry& entry, const OptionInfo& info, Declared& component) {
   auto setting =
       read_setting(entry.value, info, component.label() + ": option " + in_quotes(info.name), problems_);
-  if (setting) component.settings.options[info.name] = std::move(*setting);
+  if (!setting) return;
+  component.settings.options[info.name] = std::move(*setting);
+  if (names_components(info)) references_.push_back({&component, info.name, &entry.value});
+}
+
+// Puts full names in the place of those written, now that all components are known.
+void ComponentReader::resolve_references() {
+  for (const auto& [component, option, value] : references_) {
+    const auto label = component->label() + ": option " + in_quotes(option);
+    auto& setting = component->settings.options.at(option);
+    setting.list.clear();
+    setting.text.clear();
+    const auto names =
+        value->is_list() ? std::span<const Node>(value->items) : std::span<const Node>(value, 1);
+    for (const auto& written : names) {
+      const auto* found = resolve(written, label, "its value");
+      if (found == nullptr) continue;
+      const auto& name = found->settings.name;
+      setting.text += (setting.text.empty() ? "" : ", ") + name;
+      if (setting.type == BP_COMPONENT_LIST) setting.list.push_back(name);
+    }
+  }
 }
 
 void ComponentReader::read_common(const Entry& entry, const KeyInfo& info, Declared& component) {
@@ -371,6 +394,26 @@ const ComponentReader::Declared* ComponentReader::find(std::string_view name, co
     const auto found = by_name_.find(scope->prefix + std::string(name));
     if (found != by_name_.end()) return found->second;
   }
+  return nullptr;
+}
+
+const ComponentReader::Declared* ComponentReader::resolve(const Node& name, const std::string& label,
+                                                          const std::string& what) const {
+  if (name.broken) return nullptr;
+  if (!name.is_text()) {
+    problems_.error(name.place, label + ": " + what + ": expected the name of a component, found " +
+                                    std::string(type_name(name)));
+    return nullptr;
+  }
+  if (const auto* component = find(name.text, *name.place.source)) return component;
+  const auto known = names_seen_from(*name.place.source);
+  auto text = label + ": no component is named " + in_quotes(name.text);
+  if (const auto near = nearest_name(name.text, known)) {
+    text += "; did you mean " + in_quotes(*near) + "? known: " + name_list(known);
+  } else {
+    text += "; known: " + name_list(known);
+  }
+  problems_.error(name.place, text);
   return nullptr;
 }
 

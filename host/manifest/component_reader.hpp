@@ -31,6 +31,9 @@ class ComponentReader {
   // The component that `name`, written in `source`, means: of the same template first, then of the including
   // files, outwards. nullptr: none.
   const Declared* find(std::string_view name, const Source& source) const;
+  // The same for a name in a manifest; that there is none such is reported, beginning with `label` and, when
+  // it is not even a text, `what`.
+  const Declared* resolve(const Node& name, const std::string& label, const std::string& what) const;
   const std::deque<Declared>& all() const { return declared_; }
   // All names as one would write them in `source`.
   std::vector<std::string> names_seen_from(const Source& source) const;
@@ -47,6 +50,7 @@ class ComponentReader {
   void report_unknown_kind(const Declared& component, const Node& kind);
   void read_entries(const Entry& entry, Declared& component);
   void read_option(const Entry& entry, const OptionInfo& info, Declared& component);
+  void resolve_references();
   void read_common(const Entry& entry, const KeyInfo& info, Declared& component);
   void fill_defaults(const Entry& entry, Declared& component);
   void check_blocking(const Entry& entry, Declared& component);
@@ -65,6 +69,12 @@ class ComponentReader {
   std::deque<Declared> declared_;
   std::unordered_map<std::string, Declared*> by_name_;
   std::unordered_map<const Declared*, Place> loop_places_;
+  struct Reference {  // an option whose value names components
+    Declared* component;
+    std::string option;
+    const Node* value;
+  };
+  std::vector<Reference> references_;
 };
 
 }  // namespace backplane::host

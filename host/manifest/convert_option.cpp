@@ -160,6 +160,10 @@ std::string type_text(const OptionInfo& info) {
       return "secret text";
     case BP_PATH:
       return "path";
+    case BP_COMPONENT:
+      return "name of a component";
+    case BP_COMPONENT_LIST:
+      return "name or list of names of components";
   }
   return "text";
 }
@@ -169,7 +173,13 @@ std::string bounds_text(const OptionInfo& info) {
   return bound_text(info, info.minimum) + " to " + bound_text(info, info.maximum);
 }
 
-bool takes_list(const OptionInfo& info) { return info.type == BP_TEXT_LIST || info.type == BP_ENDPOINT_LIST; }
+bool takes_list(const OptionInfo& info) {
+  return info.type == BP_TEXT_LIST || info.type == BP_ENDPOINT_LIST || info.type == BP_COMPONENT_LIST;
+}
+
+bool names_components(const OptionInfo& info) {
+  return info.type == BP_COMPONENT || info.type == BP_COMPONENT_LIST;
+}
 
 bool is_bounded(const OptionInfo& info) {
   const bool unbounded = info.minimum == 0 && info.maximum == 0;

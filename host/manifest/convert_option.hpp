@@ -29,6 +29,8 @@ std::string type_text(const OptionInfo& info);
 std::string bounds_text(const OptionInfo& info);
 // Whether the manifest may give a list.
 bool takes_list(const OptionInfo& info);
+// Whether its texts are names of components, still as written.
+bool names_components(const OptionInfo& info);
 // Whether minimum and maximum apply.
 bool is_bounded(const OptionInfo& info);
 

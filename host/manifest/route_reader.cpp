@@ -80,22 +80,7 @@ void RouteReader::read_route(const Node& node, std::size_t number) {
 }
 
 const RouteReader::Declared* RouteReader::resolve(const Node& name, const std::string& what) {
-  if (name.broken) return nullptr;
-  if (!name.is_text()) {
-    problems_.error(name.place, label_ + ": " + what + ": expected the name of a component, found " +
-                                    std::string(type_name(name)));
-    return nullptr;
-  }
-  if (const auto* component = components_.find(name.text, *name.place.source)) return component;
-  const auto known = components_.names_seen_from(*name.place.source);
-  auto text = label_ + ": no component is named " + in_quotes(name.text);
-  if (const auto near = nearest_name(name.text, known)) {
-    text += "; did you mean " + in_quotes(*near) + "? known: " + name_list(known);
-  } else {
-    text += "; known: " + name_list(known);
-  }
-  problems_.error(name.place, text);
-  return nullptr;
+  return components_.resolve(name, label_, what);
 }
 
 void RouteReader::read_from(const GivenKeys& keys, RouteSettings& route, const Node& node) {

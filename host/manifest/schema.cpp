@@ -56,6 +56,7 @@ Json type_schema(const OptionInfo& info) {
     case BP_ENDPOINT_LIST:
       return one_or_list(endpoint_schema());
     case BP_TEXT_LIST:
+    case BP_COMPONENT_LIST:
       return one_or_list(scalar_schema());
     default:
       return scalar_schema();

@@ -66,7 +66,7 @@ std::string connectable(const std::string& value, const std::string& host) {
 std::map<std::string, std::string, std::less<>> read_preset(const Host& host) {
   std::map<std::string, std::string, std::less<>> preset;
   const auto given = host.option("advertise");
-  const std::string advertised = given.present() ? std::string(given) : own_address();
+  const std::string advertised = given.view().empty() ? own_address() : std::string(given);
   for (const auto& line : host.option("preset").list()) {
     const auto equals = line.find('=');
     if (equals == std::string::npos || equals == 0)
@@ -92,6 +92,7 @@ Cache::Cache(Host host)
       requests_(host.counter("requests", "requests of peers")),
       bad_requests_(host, "bad_requests", "requests of peers that were answered with nothing"),
       undelivered_(host.counter("undelivered", "answers whose peer had gone or did not read")),
+      refused_(host, "refused", "values that were not kept, because of their limits or a protected key"),
       store_failures_(host, "store_failures", "changes that could not be written to the file"),
       entries_(host.gauge("entries", "keys held, beside the preset ones")),
       bytes_(host.gauge("bytes", "bytes of their keys and values")) {}
@@ -182,7 +183,10 @@ std::string Cache::carry_out(const Fields& request) {
   const auto instruction = instruction_of(request.function);
   if (instruction == "set") {
     const std::string key = request.cache.empty() ? new_uuid() : std::string(request.cache);
-    return store(key, request.payload) ? key : std::string{};
+    if (store(key, request.payload)) return key;
+    refused_.happened("key \"" + key +
+                      "\" is not kept: the cache is full, or the key is preset and protected");
+    return {};
   }
   if (instruction.empty())
     throw Malformed("cache request \"" + std::string(request.function) +
@@ -242,12 +246,8 @@ std::optional<Bytes> Cache::get(const std::string& key) {
 }
 
 std::string Cache::set(const Value& value, const std::string& key) {
-  const auto* words = value.get_if<std::string>();
-  const auto* bytes = value.get_if<Bytes>();
-  if (words == nullptr && bytes == nullptr)
-    throw Error("InvalidCallArguments", "value must be text or bytes, got " + describe(value));
   const std::string name = key.empty() ? new_uuid() : key;
-  if (!store(name, words != nullptr ? *words : bytes->content) || !commit())
+  if (!store(name, content_of_argument(value)) || !commit())
     throw Error("CacheFull",
                 "the cache does not take key \"" + name + "\": it is full, or the key is preset");
   return name;

@@ -101,6 +101,7 @@ class Cache {
   Counter requests_;
   zmq::Trouble bad_requests_;
   Counter undelivered_;
+  zmq::Trouble refused_;
   zmq::Trouble store_failures_;
   Gauge entries_;
   Gauge bytes_;

@@ -43,13 +43,6 @@ std::string_view part(const Message& outcome, std::size_t index) {
   return index < outcome.size() ? outcome[index] : std::string_view{};
 }
 
-// The bytes of a text or bytes value; nothing for any other.
-std::optional<std::string_view> content_of(const Value& value) {
-  if (const auto* words = value.get_if<std::string>()) return *words;
-  if (const auto* bytes = value.get_if<Bytes>()) return bytes->content;
-  return std::nullopt;
-}
-
 }  // namespace
 
 Calling::Calling(Host host)
@@ -100,7 +93,7 @@ const std::string* Calling::target_of(std::string_view function) {
 }
 
 Taken Calling::on_message(Message& message) {
-  if (paused_ || under_way_ >= max_calls_) {
+  if (paused_ || full()) {
     busy_ = true;
     return Taken::busy;
   }
@@ -256,7 +249,7 @@ void Calling::end(std::uint64_t number) {
     for (auto& result : std::exchange(call.results, {})) send(std::move(result));
   send_finished();
   host_.holding(calls_.size() - under_way_);
-  if (busy_ && !paused_ && under_way_ < max_calls_) {
+  if (busy_ && !paused_ && !full()) {
     busy_ = false;
     host_.resume();
   }

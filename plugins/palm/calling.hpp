@@ -15,7 +15,7 @@
 namespace backplane::palm {
 
 inline constexpr std::array<Option, 9> calling_options = {{
-    {"functions", text_list, required,
+    {"functions", component_names, required,
      "components whose functions may be called; the first that has one wins"},
     {"server", text, optional,
      "own name: a call for another server is an error. Without it the name is not looked at, as workers do"},
@@ -27,7 +27,7 @@ inline constexpr std::array<Option, 9> calling_options = {{
     {"ordered", boolean, "true", "results go out in the order of their calls. Otherwise as they come"},
     {"max_calls", integer.between(1, 1e6), "5000", "calls under way at once"},
     {"call_timeout", duration.between(0, 1e15), "0s", "a function that takes longer has failed. 0: no limit"},
-    {"cache", text, optional,
+    {"cache", component_name, optional,
      "component whose functions get, set and delete are the cache that called functions see"},
 }};
 
@@ -38,7 +38,7 @@ class Calling {
   static constexpr auto says =
       "Calls the function that a PALM message names, and sends the message on with the result as its "
       "payload. A message that says an error is passed on as it is.";
-  static constexpr auto properties = inbound | outbound;
+  static constexpr auto properties = outbound;
   static constexpr auto options = tables(calling_options, error_options);
 
   explicit Calling(Host host);
@@ -69,6 +69,8 @@ class Calling {
   void send_finished();
   void send(Message message);
   Call* find(std::uint64_t number);
+  // Results that wait for those before them count, too.
+  bool full() const { return (ordered_ ? calls_.size() : under_way_) >= max_calls_; }
 
   Host host_;
   std::vector<std::string> components_;

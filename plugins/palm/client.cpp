@@ -1,6 +1,7 @@
 #include "client.hpp"
 
 #include <zmq.h>
+#include <protozero/buffer_string.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -15,15 +16,47 @@ constexpr auto look_for_late_ones = std::chrono::milliseconds(100);
 // it, a moment after the connection stands.
 constexpr auto subscription_takes = std::chrono::milliseconds(50);
 
+// The field that tells which question an answer belongs to. PALM leaves numbers from 1000 up to extensions.
+constexpr std::uint32_t question_field = 1001;
+
+std::string marked(std::string_view unknown, std::string_view mark) {
+  std::string fields(unknown);
+  protozero::basic_pbf_writer<std::string> writer(fields);
+  writer.add_bytes(question_field, mark.data(), mark.size());
+  return fields;
+}
+
+// The mark of a message, and its other unknown fields.
+struct Marked {
+  std::string mark;
+  std::string others;
+};
+
+Marked mark_of(std::string_view bytes) {
+  Marked found;
+  detail::FieldReader reader(bytes);
+  detail::RawField field;
+  while (!bytes.empty() && reader.next(field)) {
+    if (detail::is_known(field)) continue;
+    if (field.number == question_field) {
+      found.mark = field.content;
+    } else {
+      found.others += field.all_bytes;
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
-Client::Client(Host host)
+Asker::Asker(Host host)
     : host_(host),
       uuid_(new_uuid()),
       server_(host.option("server").view()),
       push_address_(host.option("push_address").view()),
       sub_address_(host.option("sub_address").view()),
       session_(host.option("session").present() ? std::string(host.option("session")) : new_uuid()),
+      session_prefix_(host.option("session").view()),
       function_(host.option("function").view()),
       functions_(host.option("functions").list()),
       messages_(host.option("messages")),
@@ -34,23 +67,30 @@ Client::Client(Host host)
       unanswered_(host, "unanswered", "messages that got no answer in time"),
       unexpected_(host.counter("unexpected", "answers that belong to no message")) {}
 
-void Client::publish(Functions& functions) {
+void Asker::publish(Functions& functions) {
   functions.add(
       "eval",
       [this](Call<Bytes> call, std::string function, Bytes payload) { eval(call, function, payload); },
       "Calls a function of the server, e.g. server.foo, with a payload.", {"function", "payload"});
+  functions.add("get", [this](Call<std::optional<Bytes>> call, std::string key) { get(call, key); },
+                "The value of a key in the server's cache, nil when it is empty.", {"key"});
+  functions.add("set",
+                [this](Call<std::string> call, Value value, std::string key) { set(call, value, key); },
+                "Keeps a value in the server's cache and returns its key.", {"value", {"key", ""}});
+  functions.add("delete", [this](Call<bool> call, std::string key) { remove(call, key); },
+                "Forgets a key of the server's cache.", {"key"});
   for (const auto& name : functions_)
     functions.add(name, [this, name](Call<Bytes> call, Bytes payload) { eval(call, name, payload); },
                   "A function of the PALM server.", {"payload"});
 }
 
-void Client::start() {
+void Asker::start() {
   db_.start([this] { look_up_addresses(); });
   upkeep_ = host_.every(look_for_late_ones, [this] { give_up_late(); });
   if (!push_address_.empty() && !sub_address_.empty()) open_sockets();
 }
 
-void Client::stop() {
+void Asker::stop() {
   settling_.end();
   retry_.end();
   upkeep_.end();
@@ -69,7 +109,7 @@ void Client::stop() {
 
 // ---- finding the server -------------------------------------------------------------------------------
 
-void Client::look_up_addresses() {
+void Asker::look_up_addresses() {
   if (!server_.empty()) db_.get("name", [this](std::string_view name) { check_name(name); });
   const auto look_up = [this](const char* option, const char* key, std::string& address) {
     if (host_.option(option).present()) return;
@@ -88,7 +128,7 @@ void Client::look_up_addresses() {
   look_up("push_address", "pull_address", push_address_);
 }
 
-void Client::check_name(std::string_view name) {
+void Asker::check_name(std::string_view name) {
   if (name == server_) return;
   host_.failed("WrongServer", "the server at the db address is called \"" + std::string(name) +
                                   "\", expected \"" + server_ + "\"");
@@ -96,7 +136,7 @@ void Client::check_name(std::string_view name) {
 
 // PUSH first: a server that looks at the order of connections then finds the subscription to be the newer
 // one.
-void Client::open_sockets() {
+void Asker::open_sockets() {
   ready_ = push_stands_ = sub_stands_ = false;
   settling_.end();
   push_watch_.end();
@@ -114,7 +154,7 @@ void Client::open_sockets() {
   }
 }
 
-void Client::open_push() {
+void Asker::open_push() {
   push_.emplace(host_, ZMQ_PUSH, zmq::SocketPlan(host_, {push_address_}), [this](void* socket) {
     push_events_.emplace(host_, socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
   });
@@ -127,7 +167,7 @@ void Client::open_push() {
   });
 }
 
-void Client::open_sub() {
+void Asker::open_sub() {
   sub_.emplace(host_, ZMQ_SUB, zmq::SocketPlan(host_, {sub_address_}), [this](void* socket) {
     zmq::set_option(socket, "connect", ZMQ_RCVHWM, 0);
     zmq::set_option(socket, "linger", ZMQ_LINGER, 0);  // a subscription need not outlive its socket
@@ -145,7 +185,7 @@ void Client::open_sub() {
   });
 }
 
-void Client::note_connection(zmq::SocketEvents& events, bool& stands) {
+void Asker::note_connection(zmq::SocketEvents& events, bool& stands) {
   while (const auto event = events.next()) stands = event->what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
   if (push_stands_ && !sub_) {
     try {
@@ -159,7 +199,7 @@ void Client::note_connection(zmq::SocketEvents& events, bool& stands) {
 
 // A server that comes back may have our next message before our subscription, so nothing is pushed until
 // both connections stand again.
-void Client::check_ready() {
+void Asker::check_ready() {
   const bool stand = push_stands_ && sub_stands_;
   if (stand == std::exchange(ready_, stand)) return;
   settling_.end();
@@ -172,7 +212,7 @@ void Client::check_ready() {
 
 // ---- questions ----------------------------------------------------------------------------------------
 
-Taken Client::on_message(Message& message) {
+Taken Asker::on_message(Message& message) {
   Question question;
   question.envelope = message.envelope();
   question.asked = message.wants_reply();
@@ -182,7 +222,6 @@ Taken Client::on_message(Message& message) {
     fields = read_message(message);
     question.pipeline = fields.pipeline;
     question.client = fields.client;
-    question.cache = fields.cache;
     question.stage = fields.stage;
   } else {
     if (message.size() != 1)
@@ -194,14 +233,15 @@ Taken Client::on_message(Message& message) {
 }
 
 // False: not now; the host is told when.
-bool Client::push(const Fields& given, Question question) {
+bool Asker::push(const Fields& given, Question question) {
   busy_ = true;
   if (!ready_ || settling_.active() || questions_.size() >= max_waiting_) return false;
   Fields fields = given;
   const auto key = new_uuid();
   if (fields.pipeline.empty()) fields.pipeline = session_;
   fields.client = uuid_;
-  fields.cache = key;
+  const auto unknown = marked(mark_of(fields.unknown_in).others, key);
+  fields.unknown_in = unknown;
   Message message = host_.message();
   write_frame(fields, *message.add_empty());
   if (!zmq::send_message(push_->get(), message)) {
@@ -215,7 +255,7 @@ bool Client::push(const Fields& given, Question question) {
   return true;
 }
 
-void Client::eval(const Call<Bytes>& call, const std::string& function, const Bytes& payload) {
+void Asker::eval(const Call<Bytes>& call, const std::string& function, const Bytes& payload) {
   Fields fields;
   fields.function = function;
   fields.payload = payload.content;
@@ -226,12 +266,22 @@ void Client::eval(const Call<Bytes>& call, const std::string& function, const By
                                                                : "too many messages wait for their answers");
 }
 
+void Asker::get(const Call<std::optional<Bytes>>& call, const std::string& key) { cache_get(db_, call, key); }
+
+void Asker::set(const Call<std::string>& call, const Value& value, const std::string& key) {
+  cache_set(db_, call, value, key.empty() ? key : session_prefix_ + key);
+}
+
+void Asker::remove(const Call<bool>& call, const std::string& key) { cache_delete(db_, call, key); }
+
 // [topic, message]; the topic is our UUID, or it would not have come.
-void Client::take_answer(Message answer) {
+void Asker::take_answer(Message answer) {
   if (answer.size() != 2) return receiver_.malformed("an answer without a topic");
   try {
-    const auto fields = read_message(answer);
-    const auto found = questions_.find(std::string(fields.cache));
+    auto fields = read_message(answer);
+    const auto [mark, others] = mark_of(fields.unknown_in);
+    fields.unknown_in = others;
+    const auto found = questions_.find(mark);
     if (found == questions_.end()) return unexpected_.add();
     auto& question = found->second;
     give(question, fields);
@@ -243,7 +293,7 @@ void Client::take_answer(Message answer) {
   tell();
 }
 
-void Client::give(Question& question, const Fields& fields) {
+void Asker::give(Question& question, const Fields& fields) {
   if (question.call) {
     if (!fields.failed()) return question.call->answer(Bytes{std::string(fields.payload)});
     const auto text = *fields.error;
@@ -257,7 +307,6 @@ void Client::give(Question& question, const Fields& fields) {
     auto restored = fields;
     restored.pipeline = question.pipeline;
     restored.client = question.client;
-    restored.cache = question.cache;
     restored.stage = question.stage;
     write_frame(restored, *made.add_empty());
   } else {
@@ -267,7 +316,7 @@ void Client::give(Question& question, const Fields& fields) {
   if (host_.routed()) host_.send(std::move(made));
 }
 
-void Client::give_up_late() {
+void Asker::give_up_late() {
   const auto now = host_.now();
   for (auto next = questions_.begin(); next != questions_.end();) {
     const auto at = next++;
@@ -280,11 +329,11 @@ void Client::give_up_late() {
   tell();
 }
 
-void Client::fail(Question& question, std::string_view why) {
+void Asker::fail(Question& question, std::string_view why) {
   if (question.call) return question.call->fail("TimeoutExpired", std::string(why));
   if (std::exchange(question.asked, false)) host_.reply_error(question.envelope, "TimeoutExpired", why);
 }
 
-void Client::tell() { host_.holding(questions_.size()); }
+void Asker::tell() { host_.holding(questions_.size()); }
 
 }  // namespace backplane::palm

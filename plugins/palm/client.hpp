@@ -42,9 +42,9 @@ inline constexpr std::array<Option, 12> client_options = {{
 }};
 
 // What comes by routes is asked of the server, under a UUID of its own; the answers go along the routes from
-// here, and to whoever asked, with the pipeline, client and cache of the question. Belongs to the component's
-// loop.
-class Client {
+// here, and to whoever asked, with the pipeline and client of the question. An answer is known by a mark that
+// other programs pass on unseen (field 1001). Belongs to the component's loop.
+class Asker {
  public:
   static constexpr auto kind = "palm.client";
   static constexpr auto says =
@@ -53,7 +53,7 @@ class Client {
   static constexpr auto properties = inbound | outbound | connection;
   static constexpr auto options = tables(client_options, zmq::transport_options, palm_security_options);
 
-  explicit Client(Host host);
+  explicit Asker(Host host);
   void start();
   Taken on_message(Message& message);
   void drain() {}
@@ -67,15 +67,17 @@ class Client {
     bool asked = false;  // somebody waits for the first answer
     std::string pipeline;
     std::string client;
-    std::string cache;
     std::int64_t stage = 0;
     std::int64_t deadline = 0;
     std::int64_t left = 1;  // answers
     std::optional<Call<Bytes>> call;
   };
-  using Questions = std::unordered_map<std::string, Question>;  // by the cache field under which it is asked
+  using Questions = std::unordered_map<std::string, Question>;  // by the mark under which it is asked
 
   void eval(const Call<Bytes>& call, const std::string& function, const Bytes& payload);
+  void get(const Call<std::optional<Bytes>>& call, const std::string& key);
+  void set(const Call<std::string>& call, const Value& value, const std::string& key);
+  void remove(const Call<bool>& call, const std::string& key);
   void look_up_addresses();
   void check_name(std::string_view name);
   void open_sockets();
@@ -96,6 +98,7 @@ class Client {
   std::string push_address_;
   std::string sub_address_;
   std::string session_;
+  std::string session_prefix_;  // before the keys that are set, as Python's client has it
   std::string function_;
   std::vector<std::string> functions_;
   std::int64_t messages_;

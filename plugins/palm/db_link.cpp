@@ -90,4 +90,27 @@ void DbLink::take_reply(Message reply) {
   done(reply[zmq::answer_envelope_frames]);
 }
 
+// ---- functions ----------------------------------------------------------------------------------------
+
+void cache_get(DbLink& db, const Call<std::optional<Bytes>>& call, const std::string& key) {
+  const auto number = db.get(key, [call](std::string_view value) {
+    if (value.empty()) return call.answer(std::nullopt);
+    call.answer(Bytes{std::string(value)});
+  });
+  call.context().on_cancel([&db, number] { db.forget(number); });
+}
+
+void cache_set(DbLink& db, const Call<std::string>& call, const Value& value, const std::string& key) {
+  const auto number = db.set(key, content_of_argument(value), [call](std::string_view kept) {
+    if (!kept.empty()) return call.answer(std::string(kept));
+    call.fail("CacheFull", "the server's cache does not keep the value");
+  });
+  call.context().on_cancel([&db, number] { db.forget(number); });
+}
+
+void cache_delete(DbLink& db, const Call<bool>& call, const std::string& key) {
+  const auto number = db.remove(key, [call](std::string_view removed) { call.answer(!removed.empty()); });
+  call.context().on_cancel([&db, number] { db.forget(number); });
+}
+
 }  // namespace backplane::palm

@@ -2,6 +2,8 @@
 // replies, and those that a lost connection has swallowed are sent again. Belongs to the component's loop.
 #pragma once
 
+#include <backplane/functions.hpp>
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -60,5 +62,10 @@ class DbLink {
   std::uint64_t last_ = 0;
   std::map<std::uint64_t, Request> waiting_;  // in the order of asking
 };
+
+// Functions of a component that pass on to a server's cache. They end when the asker gives up.
+void cache_get(DbLink& db, const Call<std::optional<Bytes>>& call, const std::string& key);
+void cache_set(DbLink& db, const Call<std::string>& call, const Value& value, const std::string& key);
+void cache_delete(DbLink& db, const Call<bool>& call, const std::string& key);
 
 }  // namespace backplane::palm

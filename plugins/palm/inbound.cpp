@@ -23,6 +23,7 @@ Intake::Intake(Host host, int type, std::size_t frames, zmq::SocketPlan plan)
       type_(type),
       frames_(frames),
       fill_cache_(host.option("fill_cache")),
+      left_(std::int64_t{host.option("messages")} > 0 ? std::int64_t{host.option("messages")} : -1),
       plan_(std::move(plan)),
       receiver_(host) {}
 
@@ -48,11 +49,17 @@ void Intake::stop() {
 void Intake::read() {
   receiver_.run(socket_->get(), [this](Message message) {
     take(std::move(message));
-    return true;
+    return left_ != 0;
   });
   if (arrivals_) arrivals_->look();
   for (auto& arrived : batch_) pass_on(std::move(arrived));
   batch_.clear();
+  if (left_ == 0) finish();
+}
+
+void Intake::finish() {
+  watch_.end();
+  host_.finished();
 }
 
 void Intake::take(Message message) {
@@ -64,6 +71,7 @@ void Intake::take(Message message) {
     const auto fields = read_message(message);
     const int descriptor = door_ ? zmq_msg_get(message.raw(0), ZMQ_SRCFD) : -1;
     batch_.push_back({std::move(message), fields, descriptor});
+    if (left_ > 0) --left_;
   } catch (const Malformed& error) {
     receiver_.malformed(error.what());
   }
@@ -118,6 +126,7 @@ void Sub::stop() {
 Rep::Rep(Host host)
     : answerer_(host, zmq::Envelope::delimited,
                 host.option("block") ? zmq::Answerer::Manner::wait : zmq::Answerer::Manner::accept) {
+  answerer_.accept_unrouted();
   const bool fills{host.option("fill_cache")};
   answerer_.check_with([fills](Message& message) {
     if (message.size() != 1)

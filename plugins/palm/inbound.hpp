@@ -21,6 +21,11 @@ inline constexpr std::array<Option, 1> fill_cache_option = {{
     {"fill_cache", boolean, "true", "give a message whose cache field is empty a fresh UUID there"},
 }};
 
+inline constexpr std::array<Option, 1> messages_option = {{
+    {"messages", integer.between(0, 1e15), "0",
+     "stop after so many messages; when all that brings messages has, the host drains and stops. 0: never"},
+}};
+
 // A socket that messages come from.
 class Intake {
  public:
@@ -45,12 +50,14 @@ class Intake {
 
   void read();
   void take(Message message);
+  void finish();
   void pass_on(Arrived arrived);
 
   Host host_;
   int type_;
   std::size_t frames_;
   bool fill_cache_;
+  std::int64_t left_;  // messages to take; negative: any number
   zmq::SocketPlan plan_;
   zmq::Receiver receiver_;
   std::vector<std::string> topics_;  // empty: all
@@ -66,7 +73,8 @@ class Pull {
   static constexpr auto kind = "palm.pull";
   static constexpr auto says = "Takes in the messages that PALM clients push.";
   static constexpr auto properties = inbound | service | connection;
-  static constexpr auto options = tables(palm_socket_options, fill_cache_option, zmq::receive_options);
+  static constexpr auto options =
+      tables(palm_socket_options, fill_cache_option, messages_option, zmq::receive_options);
 
   explicit Pull(Host host) : intake_(host, ZMQ_PULL, 1) {}
   void start() {
@@ -84,7 +92,7 @@ class WorkerPull {
   static constexpr auto kind = "palm.worker_pull";
   static constexpr auto says = "Takes in the results that PALM workers push.";
   static constexpr auto properties = inbound | service | connection;
-  static constexpr auto options = tables(palm_socket_options, zmq::receive_options);
+  static constexpr auto options = tables(palm_socket_options, messages_option, zmq::receive_options);
 
   explicit WorkerPull(Host host) : intake_(host, ZMQ_PULL, 1) {}
   void start() { intake_.start(); }
@@ -116,7 +124,7 @@ class Sub {
   static constexpr auto says = "Takes in what a PALM server before this one publishes.";
   static constexpr auto properties = inbound | service | connection;
   static constexpr auto options =
-      tables(palm_socket_options, previous_options, fill_cache_option, subscriber_options);
+      tables(palm_socket_options, previous_options, fill_cache_option, messages_option, subscriber_options);
 
   explicit Sub(Host host);
   void start();

@@ -65,7 +65,7 @@ Jobs::LinkId Jobs::choose() {
     for (auto at = first; at != last; ++at) {
       const auto& [id, link] = *at;
       const auto held = link.jobs.size();
-      if (held >= link.window || (best != 0 && held >= least)) continue;
+      if ((held >= link.window && !link.several) || (best != 0 && held >= least)) continue;
       best = id;
       least = held;
     }
@@ -82,6 +82,8 @@ void Jobs::sent(LinkId id, Job job, std::int64_t now) {
   job.sent = now;
   if (++job.attempts > 1) expect_duplicate(job.key);
   const auto key = job.key;
+  // Nobody can tell whose jobs a worker of several has taken with it: the oldest give way.
+  if (link.several && link.jobs.size() >= link.window) settle_earlier(link, std::next(link.jobs.begin()));
   link.jobs.push_back({std::move(job), id});
   by_key_.emplace(key, std::prev(link.jobs.end()));
 }
@@ -163,6 +165,8 @@ void Jobs::adapt(Link& link, std::int64_t took) const {
 void Jobs::be_patient(std::int64_t now) {
   for (auto& [id, link] : links_) {
     if (link.jobs.size() < link.window || now - link.last_sign < limits_.patience) continue;
+    // What may be answered by nothing is taken to be done, or a worker that is silent would get no more.
+    if (link.window == limits_.window && !limits_.one_answer) settle_earlier(link, link.jobs.end());
     link.window = std::min(limits_.window, link.window * 2);
     link.last_sign = now;
   }

@@ -71,7 +71,8 @@ class Jobs {
   void sent(LinkId link, Job job, std::int64_t now);
   // A result came, by the connection with this descriptor (-1: unknown).
   Match answered(JobKey key, int descriptor, std::int64_t now);
-  // Widens the window of workers that are full and have said nothing for long.
+  // Widens the window of workers that are full and have said nothing for long. Where a job may have no answer
+  // at all, a worker whose window is as wide as it gets is taken to have done with its jobs.
   void be_patient(std::int64_t now);
   // Takes the jobs that were sent before `instant` and are not answered.
   std::vector<Job> take_sent_before(std::int64_t instant);

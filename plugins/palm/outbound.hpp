@@ -61,7 +61,7 @@ class WorkerPush {
  public:
   static constexpr auto kind = "palm.worker_push";
   static constexpr auto says =
-      "Pushes jobs to PALM workers, in turn; error replies go along its routes instead. palm.workers does "
+      "Pushes jobs to PALM workers, in turn; error replies go along its routes instead. palm.push_pull does "
       "more: it balances, and sends again what a worker that died has not answered.";
   static constexpr auto properties = outbound | service | connection;
   static constexpr auto options = tables(palm_socket_options, worker_send_options, error_options);

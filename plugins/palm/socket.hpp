@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +42,19 @@ inline constexpr std::array<Option, 1> error_options = {{
      "payload of an error reply. The reason goes with it in a field that other programs pass on unseen"},
 }};
 
+// The bytes of a value that is text or bytes; nothing for any other.
+inline std::optional<std::string_view> content_of(const Value& value) {
+  if (const auto* words = value.get_if<std::string>()) return *words;
+  if (const auto* bytes = value.get_if<Bytes>()) return bytes->content;
+  return std::nullopt;
+}
+// The same for an argument. Throws Error "InvalidCallArguments".
+inline std::string_view content_of_argument(const Value& value) {
+  const auto content = content_of(value);
+  if (!content) throw Error("InvalidCallArguments", "value must be text or bytes, got " + describe(value));
+  return *content;
+}
+
 // The fields of the PALM message that `message` holds: its last frame. Throws Malformed.
 inline Fields read_message(const Message& message) {
   if (message.empty()) throw Malformed("a message without frames");
@@ -49,8 +63,10 @@ inline Fields read_message(const Message& message) {
 
 // Makes `message` the PALM message `fields`, which may be views of it.
 inline void rewrite(Message& message, const Fields& fields) {
-  if (message.size() > 1) message.remove_front(message.size() - 1);
-  write_frame(fields, *message.raw(0));
+  zmq::Frame fresh;
+  write_frame(fields, *fresh.raw());
+  message.truncate(0);
+  message.append(fresh.raw());
 }
 
 // Makes `message`, which has these fields, an error reply; what leads it back stays.

@@ -12,12 +12,6 @@ namespace {
 constexpr std::string_view any_server = "_";
 constexpr auto look_up_again_after = std::chrono::seconds(1);
 
-std::string_view content_of(const Value& value) {
-  if (const auto* words = value.get_if<std::string>()) return *words;
-  if (const auto* bytes = value.get_if<Bytes>()) return bytes->content;
-  throw Error("InvalidCallArguments", "value must be text or bytes, got " + describe(value));
-}
-
 }  // namespace
 
 Worker::Worker(Host host)
@@ -137,24 +131,12 @@ void Worker::drain() {
 
 // ---- the master's cache -------------------------------------------------------------------------------
 
-void Worker::get(Call<std::optional<Bytes>> call, std::string key) {
-  const auto number = db_.get(key, [call](std::string_view value) mutable {
-    if (value.empty()) return call.answer(std::nullopt);
-    call.answer(Bytes{std::string(value)});
-  });
-  call.context().on_cancel([this, number] { db_.forget(number); });
-}
+void Worker::get(Call<std::optional<Bytes>> call, std::string key) { cache_get(db_, call, key); }
 
 void Worker::set(Call<std::string> call, const Value& value, const std::string& key) {
-  const auto number = db_.set(key, content_of(value),
-                              [call](std::string_view kept) mutable { call.answer(std::string(kept)); });
-  call.context().on_cancel([this, number] { db_.forget(number); });
+  cache_set(db_, call, value, key);
 }
 
-void Worker::remove(Call<bool> call, std::string key) {
-  const auto number =
-      db_.remove(key, [call](std::string_view removed) mutable { call.answer(!removed.empty()); });
-  call.context().on_cancel([this, number] { db_.forget(number); });
-}
+void Worker::remove(Call<bool> call, std::string key) { cache_delete(db_, call, key); }
 
 }  // namespace backplane::palm

@@ -10,6 +10,9 @@ namespace backplane::palm {
 namespace {
 
 constexpr auto upkeep_period = std::chrono::milliseconds(500);
+// Workers that may answer a job with nothing look as if they were stuck: they get more at this pace at least.
+constexpr auto quick_upkeep_period = std::chrono::milliseconds(50);
+constexpr std::int64_t quick_patience = 100'000'000;  // ns; see above
 constexpr int most_for_all = 16;  // jobs per worker in the PUSH socket for all: few, so that others get some
 
 Jobs::Limits job_limits(const Host& host) {
@@ -17,6 +20,7 @@ Jobs::Limits job_limits(const Host& host) {
   limits.window = host.option("window");
   limits.patience = std::chrono::nanoseconds(host.option("patience")).count();
   limits.one_answer = host.option("answers") == "one";
+  if (!limits.one_answer) limits.patience = std::min(limits.patience, quick_patience);
   return limits;
 }
 
@@ -218,7 +222,7 @@ void PushPull::start() {
   pull_watch_ =
       host_.watch_socket(pull_->get(), BP_READABLE | BP_ALONE, [this](std::uint32_t) { take_results(); });
   links_.start();
-  upkeep_ = host_.every(upkeep_period, [this] { look_after_jobs(); });
+  upkeep_ = host_.every(one_answer_ ? upkeep_period : quick_upkeep_period, [this] { look_after_jobs(); });
 }
 
 void PushPull::stop() {
@@ -329,8 +333,13 @@ void PushPull::worker_gone(Jobs::LinkId link) {
 void PushPull::look_after_jobs() {
   const auto now = host_.now();
   jobs_.be_patient(now);
-  if (job_timeout_ > 0)
-    for (auto& job : jobs_.take_sent_before(now - job_timeout_)) jobs_.put_back(std::move(job));
+  if (job_timeout_ > 0) {
+    auto late = jobs_.take_sent_before(now - job_timeout_);
+    while (!late.empty()) {  // from the back: each is put in front
+      jobs_.put_back(std::move(late.back()));
+      late.pop_back();
+    }
+  }
   if (jobs_.has_given_back()) send_given_back();
   room();
   tell();

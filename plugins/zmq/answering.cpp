@@ -87,8 +87,9 @@ bool Answerer::take(Message message) {
 }
 
 Sent Answerer::pass_on(Message message, std::size_t envelope) {
-  if (manner_ == Manner::wait) return ask(std::move(message), envelope);
-  if (manner_ == Manner::accept) return accept(std::move(message), envelope);
+  const bool unrouted = accepts_unrouted_ && !host_.routed();
+  if (manner_ == Manner::wait && !unrouted) return ask(std::move(message), envelope);
+  if (manner_ == Manner::accept || unrouted) return accept(std::move(message), envelope);
   message.remove_front(envelope);
   return host_.send(std::move(message));
 }
@@ -115,7 +116,8 @@ Sent Answerer::accept(Message message, std::size_t envelope) {
   Way way;
   take_way(message, envelope, way);
   if (!passes(message, way)) return Sent::yes;
-  const auto sent = host_.send(std::move(message));
+  const bool unrouted = accepts_unrouted_ && !host_.routed();
+  const auto sent = unrouted ? Sent::yes : host_.send(std::move(message));
   if (sent == Sent::yes || sent == Sent::pause) {
     reply(way, host_.message({accepted_reply_}));
   } else {

@@ -46,6 +46,8 @@ class Answerer {
   // Malformed for is counted and answered with error_reply.
   using Check = std::function<void(Message&)>;
   void check_with(Check check) { check_ = std::move(check); }
+  // Without a route from the component, requests are answered with accepted_reply and dropped.
+  void accept_unrouted() { accepts_unrouted_ = true; }
   void start();
   void on_outcome(Message outcome);
   // Peers that still wait get an error reply.
@@ -68,6 +70,7 @@ class Answerer {
   std::string error_reply_;
   bool error_detail_;
   Check check_;
+  bool accepts_unrouted_ = false;
   Receiver receiver_;
   Trouble unreachable_;
   Trouble undelivered_;

@@ -210,6 +210,8 @@ Socket::Socket(Host host, int type, const SocketPlan& plan, const std::function<
                                     : std::string("no socket: ") + zmq_strerror(errno));
   apply_options(host_, get());
   apply_keys(plan.keys(), get());
+  // Such a socket has nothing to deliver but subscriptions, which nobody misses after a stop.
+  if (type == ZMQ_PULL || type == ZMQ_SUB) set_option(get(), "linger", ZMQ_LINGER, 0);
   if (prepare) prepare(get());
   if (!plan.allow_list().empty()) admit(plan);
   if (host_.option("monitor")) monitor_.emplace(host_, get());

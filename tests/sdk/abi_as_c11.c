@@ -3,9 +3,11 @@
 
 #include <backplane/abi.h>
 
-size_t c_sizes[] = {sizeof(bp_text),   sizeof(bp_envelope), sizeof(bp_message),   sizeof(bp_error),
-                    sizeof(bp_option), sizeof(bp_value),    sizeof(bp_parameter), sizeof(bp_function),
-                    sizeof(bp_kind),   sizeof(bp_plugin),   sizeof(bp_host),      sizeof(bp_functions_1)};
+size_t c_sizes[] = {sizeof(bp_text),        sizeof(bp_envelope), sizeof(bp_message),    sizeof(bp_error),
+                    sizeof(bp_option),      sizeof(bp_value),    sizeof(bp_parameter),  sizeof(bp_function),
+                    sizeof(bp_kind),        sizeof(bp_plugin),   sizeof(bp_host),       sizeof(bp_caller),
+                    sizeof(bp_client_call), sizeof(bp_result),   sizeof(bp_client_job), sizeof(bp_client),
+                    sizeof(bp_functions_1)};
 size_t c_size_count = sizeof c_sizes / sizeof c_sizes[0];
 
 // A plugin can be written in C.

@@ -8,10 +8,12 @@ namespace backplane {
 namespace {
 
 TEST(Abi, HasTheSameLayoutInCAndCxx) {
-  const std::vector<std::size_t> cxx = {sizeof(bp_text),      sizeof(bp_envelope), sizeof(bp_message),
-                                        sizeof(bp_error),     sizeof(bp_option),   sizeof(bp_value),
-                                        sizeof(bp_parameter), sizeof(bp_function), sizeof(bp_kind),
-                                        sizeof(bp_plugin),    sizeof(bp_host),     sizeof(bp_functions_1)};
+  const std::vector<std::size_t> cxx = {sizeof(bp_text),        sizeof(bp_envelope),   sizeof(bp_message),
+                                        sizeof(bp_error),       sizeof(bp_option),     sizeof(bp_value),
+                                        sizeof(bp_parameter),   sizeof(bp_function),   sizeof(bp_kind),
+                                        sizeof(bp_plugin),      sizeof(bp_host),       sizeof(bp_caller),
+                                        sizeof(bp_client_call), sizeof(bp_result),     sizeof(bp_client_job),
+                                        sizeof(bp_client),      sizeof(bp_functions_1)};
   EXPECT_EQ(std::vector<std::size_t>(c_sizes, c_sizes + c_size_count), cxx);
 }
 

@@ -1,12 +1,14 @@
 // Every header of the SDK and a plugin that uses much of it, for compilers other than the project's own.
 #include <backplane/abi.h>
 #include <backplane/binding.hpp>
+#include <backplane/caller.hpp>
 #include <backplane/context.hpp>
 #include <backplane/function_server.hpp>
 #include <backplane/functions.hpp>
 #include <backplane/host.hpp>
 #include <backplane/message.hpp>
 #include <backplane/options.hpp>
+#include <backplane/palm/client.hpp>
 #include <backplane/plugin.hpp>
 #include <backplane/published.hpp>
 #include <backplane/task.hpp>
@@ -70,8 +72,26 @@ struct Everything {
   backplane::Timer timer_;
 };
 
+struct EveryClient {
+  static constexpr auto scheme = "every";
+  static constexpr auto says = "Uses all that a client has.";
+  EveryClient(backplane::Caller caller, std::string_view) : caller_(caller) {}
+  void call(const backplane::ClientCall& call, backplane::Results& results) {
+    results.give_value(backplane::Value(call.arguments()));
+  }
+  void job(backplane::ClientJob& job, backplane::Results& results) {
+    std::string_view item;
+    for (std::uint64_t index = 0; job.next(item) == backplane::ClientJob::Next::item; ++index)
+      if (caller_.interrupted() || !results.give_bytes(item, index)) return;
+  }
+  void functions(const backplane::TellFunction& tell) {
+    tell({sizeof(bp_function), BP_ORDINARY, "echo", "Echoes.", "any", "", nullptr, 0});
+  }
+  backplane::Caller caller_;
+};
+
 }  // namespace
 
-BACKPLANE_PLUGIN("every", "1.0.0", Everything)
+BACKPLANE_PLUGIN("every", "1.0.0", Everything, EveryClient)
 
 template class backplane::FakeComponent<Everything>;

@@ -47,6 +47,13 @@ TEST_F(Messages, LoseTheirFirstFramesOrTheirLast) {
   EXPECT_EQ(message.topic(), "");
 }
 
+TEST_F(Messages, KeepAllFramesWhenNoneIsRemoved) {
+  Message message = host_.message({"short", std::string(100, 'x')});
+  message.remove_front(0);
+  EXPECT_EQ(message[0], "short");
+  EXPECT_EQ(message[1], std::string(100, 'x'));
+}
+
 TEST_F(Messages, TakeAStringOverWithoutCopyingIt) {
   for (const std::size_t length : {std::size_t{0}, std::size_t{10}, std::size_t{100'000}}) {
     std::string bytes(length, 'x');

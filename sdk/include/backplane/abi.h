@@ -104,7 +104,9 @@ typedef enum bp_option_type {
   BP_TEXT_LIST = 9,      /* a list of texts; a single text is a list of one */
   BP_ENDPOINT_LIST = 10, /* likewise */
   BP_SECRET = 11,        /* a text that is never logged or shown */
-  BP_PATH = 12           /* a file name; relative ones start at the manifest's folder, "-" stays as it is */
+  BP_PATH = 12,          /* a file name; relative ones start at the manifest's folder, "-" stays as it is */
+  BP_COMPONENT = 13,     /* name of a component of the manifest, looked for as in a route; its full name */
+  BP_COMPONENT_LIST = 14 /* a list of them; a single one is a list of one */
 } bp_option_type;
 
 /* One option of a kind. `default_text` is written as in a manifest; NULL: none. `choices` are separated by
@@ -213,7 +215,103 @@ typedef struct bp_kind {
   void (*destroy)(void* self);
 } bp_kind;
 
-/* The table a plugin exports under the name `backplane_plugin`: constant data. */
+/* ---- clients ----------------------------------------------------------------------------------------
+ * What a command such as `backplane call palm+tcp://127.0.0.1:5559 server.function` uses: a client speaks
+ * its protocol for a program that has no manifest, no router and no loop. All functions of one client are
+ * called on one thread and may wait; results are handed over by callbacks within that wait. [caller] is that
+ * thread. */
+
+/* What the program offers to a client. Valid until `close` returns. */
+typedef struct bp_caller bp_caller;
+struct bp_caller {
+  uint32_t size;
+  uint32_t abi_minor;
+  void* context;   /* the program's own */
+  int64_t timeout; /* how long a connection or one answer may take; 0: for ever */
+  /* Reads a checked option. Returns 0, or -1 when the client has no such option or it has no value.
+   * [caller] */
+  int32_t (*option)(const bp_caller* caller, const char* name, bp_value* value);
+  /* Tells a person something; `severity` is a bp_severity. [caller] */
+  void (*log)(const bp_caller* caller, uint32_t severity, bp_text text);
+  /* 1: what runs should end soon. To be asked ten times a second during a job; what is shown of a job is
+   * brought up to date here. [caller] */
+  int32_t (*interrupted)(const bp_caller* caller);
+};
+
+/* A call. Function, frames and flags mean what they mean in a request between components
+ * (<backplane/functions.hpp>): with BP_MSGPACK frame 0 is the list of positional arguments and an optional
+ * frame 1 the map of named ones; with BP_RAW every frame is one argument as bytes. */
+typedef struct bp_client_call {
+  uint32_t size;
+  uint32_t encoding;
+  uint32_t
+      flags; /* BP_STREAM: items are welcome; BP_DEFERRED: so is a deferred; BP_SIGNAL: wait for nothing */
+  uint32_t frame_count;
+  bp_text function;
+  const bp_text* frames;
+} bp_client_call;
+
+/* A result of a call, or of one item of a job. */
+typedef struct bp_result {
+  uint32_t size;
+  uint32_t encoding; /* BP_RAW: `content` is text or bytes; BP_MSGPACK: it is one value */
+  uint32_t flags;    /* BP_ERROR; BP_STREAM: one of several; BP_STREAM_END: no more of these, no content;
+                        BP_DEFERRED: `content` is the token */
+  uint64_t index;    /* of the item, from 0 */
+  bp_text content;
+  const bp_error* error; /* with BP_ERROR; NULL otherwise */
+} bp_result;
+
+/* Takes a result. Returns 0, or 1: no more are wanted, the call or job should end and return 0. [caller] */
+typedef int32_t (*bp_take_result)(void* context, const bp_result* result);
+
+/* Answers of bp_client_job.next. */
+#define BP_ITEM 0
+#define BP_LATER 1 /* none now */
+#define BP_END 2   /* none any more */
+
+/* Many calls of one function, each with one item as its argument. */
+typedef struct bp_client_job {
+  uint32_t size;
+  uint32_t encoding; /* of items; BP_RAW: an item is one argument as bytes */
+  uint32_t ordered;  /* 1: results are wanted in the order of the items; 0: as they come */
+  uint32_t window;   /* items that may wait for their results at a time, at least 1 */
+  bp_text function;
+  void* context;
+  /* Gives the next item, which is valid until the next call. [caller] */
+  int32_t (*next)(void* context, bp_text* item);
+  int descriptor; /* readable when `next` should be asked again after BP_LATER; -1: there is none */
+} bp_client_job;
+
+/* A client that a plugin offers. Optional functions are NULL. */
+typedef struct bp_client {
+  uint32_t size;
+  const char* scheme; /* a word: "palm" for addresses that begin with "palm+" or "palm://" */
+  const char* says;   /* one line */
+  const bp_option* options;
+  size_t option_count;
+  size_t option_size; /* as of bp_kind */
+
+  /* Connects. `endpoint` is what follows "scheme+", or the whole address when it begins with "scheme://".
+   * Returns NULL and fills `error` when it cannot. [caller] */
+  void* (*open)(const bp_caller* caller, bp_text endpoint, bp_error* error);
+  /* Calls a function and hands its results to `take`: one; or, flagged BP_STREAM, any number, ended with
+   * BP_STREAM_END; or none, when the call has BP_SIGNAL. Returns 0, or -1 with `error`. [caller] */
+  int32_t (*call)(void* self, const bp_client_call* call, bp_take_result take, void* context,
+                  bp_error* error);
+  /* Optional. Runs a job; an item that fails is a result with BP_ERROR, and the job goes on. Returns 0 when
+   * all is done or an end was asked for, or -1 with `error`. [caller] */
+  int32_t (*job)(void* self, const bp_client_job* job, bp_take_result take, void* context, bp_error* error);
+  /* Optional. Tells the functions that the other side offers, one call of `tell` each. Returns 0, or -1 with
+   * `error`. [caller] */
+  int32_t (*functions)(void* self, void (*tell)(void* context, const bp_function* function), void* context,
+                       bp_error* error);
+  /* Ends the connection and frees the client. [caller] */
+  void (*close)(void* self);
+} bp_client;
+
+/* The table a plugin exports under the name `backplane_plugin`: constant data. It offers at least one kind or
+ * client. */
 typedef struct bp_plugin {
   uint32_t size;
   uint32_t abi_major;
@@ -226,6 +324,8 @@ typedef struct bp_plugin {
   const char* compiler; /* for people: what built it */
   const bp_kind* const* kinds;
   size_t kind_count;
+  const bp_client* const* clients;
+  size_t client_count;
 } bp_plugin;
 
 /* ---- what the host offers --------------------------------------------------------------------------- */

@@ -37,6 +37,8 @@ inline constexpr OptionType text_list{BP_TEXT_LIST};
 inline constexpr OptionType endpoint_list{BP_ENDPOINT_LIST};
 inline constexpr OptionType secret{BP_SECRET};
 inline constexpr OptionType path{BP_PATH};
+inline constexpr OptionType component_name{BP_COMPONENT};
+inline constexpr OptionType component_names{BP_COMPONENT_LIST};
 // One of several words, written "a|b|c".
 constexpr OptionType choice(const char* words) { return {BP_CHOICE, words}; }
 

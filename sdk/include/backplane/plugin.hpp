@@ -18,15 +18,19 @@
 // Everything but kind, says and a constructor is optional and found by asking the class. All are called on
 // the component's loop. An exception from the constructor or start() refuses the component; one from
 // on_message drops the message, counts it and answers its asker; neither stops the host.
+//
+// A class with a `scheme` instead of a `kind` is a client (caller.hpp).
 #pragma once
 
 #include <backplane/abi.h>
+#include <backplane/caller.hpp>
 #include <backplane/function_server.hpp>
 #include <backplane/functions.hpp>
 #include <backplane/host.hpp>
 #include <backplane/message.hpp>
 #include <backplane/options.hpp>
 
+#include <array>
 #include <concepts>
 #include <iterator>
 #include <memory>
@@ -279,19 +283,37 @@ constexpr bp_kind kind_of() {
   return kind;
 }
 
-template <typename... Kinds>
-struct KindTable {
-  static constexpr bp_kind kinds[] = {kind_of<Kinds>()...};
-  template <std::size_t... Index>
-  struct Pointers {
-    static constexpr const bp_kind* list[] = {&kinds[Index]...};
-  };
-  template <std::size_t... Index>
-  static constexpr const bp_kind* const* pointers(std::index_sequence<Index...>) {
-    return Pointers<Index...>::list;
-  }
-  static constexpr const bp_kind* const* list = pointers(std::index_sequence_for<Kinds...>{});
-  static constexpr std::size_t count = sizeof...(Kinds);
+// The table of one class that a plugin offers.
+template <typename T>
+inline constexpr bp_kind kind_table = kind_of<T>();
+template <typename T>
+inline constexpr bp_client client_table = client_of<T>();
+
+// Pointers to the tables of those classes that are kinds, and of those that are clients.
+template <typename... Classes>
+struct Tables {
+  static constexpr std::size_t client_count = (std::size_t{0} + ... + (IsClient<Classes> ? 1u : 0u));
+  static constexpr std::size_t kind_count = sizeof...(Classes) - client_count;
+
+  // One more than needed, because an array has at least one element.
+  static constexpr auto kinds = [] {
+    std::array<const bp_kind*, kind_count + 1> list{};
+    std::size_t count = 0;
+    const auto add = [&]<typename T>(std::type_identity<T>) {
+      if constexpr (!IsClient<T>) list[count++] = &kind_table<T>;
+    };
+    (add(std::type_identity<Classes>{}), ...);
+    return list;
+  }();
+  static constexpr auto clients = [] {
+    std::array<const bp_client*, client_count + 1> list{};
+    std::size_t count = 0;
+    const auto add = [&]<typename T>(std::type_identity<T>) {
+      if constexpr (IsClient<T>) list[count++] = &client_table<T>;
+    };
+    (add(std::type_identity<Classes>{}), ...);
+    return list;
+  }();
 };
 
 }  // namespace detail
@@ -304,7 +326,7 @@ struct KindTable {
 #define BACKPLANE_COMPILER "g++ " __VERSION__
 #endif
 
-// Ends a plugin file: its name, its version, the classes it offers as kinds.
+// Ends a plugin file: its name, its version, the classes it offers as kinds and clients.
 #define BACKPLANE_PLUGIN(plugin_name, plugin_version, ...)                            \
   extern "C" __attribute__((visibility("default"))) const bp_plugin backplane_plugin; \
   const bp_plugin backplane_plugin = {                                                \
@@ -317,6 +339,8 @@ struct KindTable {
       plugin_name,                                                                    \
       plugin_version,                                                                 \
       BACKPLANE_COMPILER,                                                             \
-      ::backplane::detail::KindTable<__VA_ARGS__>::list,                              \
-      ::backplane::detail::KindTable<__VA_ARGS__>::count,                             \
+      ::backplane::detail::Tables<__VA_ARGS__>::kinds.data(),                         \
+      ::backplane::detail::Tables<__VA_ARGS__>::kind_count,                           \
+      ::backplane::detail::Tables<__VA_ARGS__>::clients.data(),                       \
+      ::backplane::detail::Tables<__VA_ARGS__>::client_count,                         \
   };

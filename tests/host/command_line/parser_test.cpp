@@ -51,6 +51,48 @@ TEST(Parser, TakesPluginPathsBeforeAndAfterTheCommand) {
   EXPECT_THAT(check.manifests, ElementsAre("a.yaml", "b.yaml"));
 }
 
+TEST(Parser, ReadsCall) {
+  const auto call = parsed<CallArguments>({"call", "palm+tcp://127.0.0.1:1", "a.f b.g", "[1, 2]", "text",
+                                           "--kwargs", "{}", "--timeout", "250ms", "--option", "a=b=c",
+                                           "--option", "d=", "--lines", "--async"});
+  EXPECT_EQ(call.reach.endpoint, "palm+tcp://127.0.0.1:1");
+  EXPECT_EQ(call.reach.function, "a.f b.g");
+  EXPECT_THAT(call.arguments, ElementsAre("[1, 2]", "text"));
+  EXPECT_EQ(call.named, "{}");
+  EXPECT_EQ(call.reach.timeout, std::chrono::milliseconds(250));
+  EXPECT_THAT(call.reach.options, ElementsAre(std::pair("a", "b=c"), std::pair("d", "")));
+  EXPECT_EQ(call.output, CallOutput::lines);
+  EXPECT_TRUE(call.deferred);
+  EXPECT_FALSE(call.signal);
+}
+
+TEST(Parser, CallHasDefaults) {
+  const auto call = parsed<CallArguments>({"call", "palm+x", "f"});
+  EXPECT_TRUE(call.arguments.empty());
+  EXPECT_EQ(call.named, std::nullopt);
+  EXPECT_EQ(call.reach.timeout, std::chrono::seconds(10));
+  EXPECT_EQ(call.output, CallOutput::json);
+  EXPECT_FALSE(call.list || call.signal || call.deferred);
+}
+
+TEST(Parser, ReadsJob) {
+  const auto job = parsed<JobArguments>(
+      {"job", "palm+x", "s.f", "one", "-", "--window", "7", "--messages", "2", "--ordered", "--json"});
+  EXPECT_THAT(job.files, ElementsAre("one", "-"));
+  EXPECT_EQ(job.window, 7u);
+  EXPECT_THAT(job.reach.options, ElementsAre(std::pair("messages", "2")));
+  EXPECT_TRUE(job.ordered);
+  EXPECT_TRUE(job.json);
+}
+
+TEST(Parser, JobHasDefaults) {
+  const auto job = parsed<JobArguments>({"job", "palm+x", "s.f"});
+  EXPECT_THAT(job.files, ElementsAre("-"));
+  EXPECT_EQ(job.window, 1000u);
+  EXPECT_TRUE(job.reach.options.empty());
+  EXPECT_FALSE(job.ordered || job.json);
+}
+
 TEST(Parser, SendHasDefaults) {
   const auto send = parsed<SendArguments>({"send", "tcp://127.0.0.1:5555"});
   EXPECT_EQ(send.wire.socket, "push");

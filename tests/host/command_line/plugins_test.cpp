@@ -15,7 +15,7 @@ const std::string kSample = std::string(SAMPLE_PLUGINS) + "/sample.so";
 TEST(Plugins, AreListedWithVersionAndFile) {
   const auto outcome = command({"plugins", "--plugin-path", SAMPLE_PLUGINS});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.errors;
-  EXPECT_THAT(outcome.output, ContainsRegex("sample +2\\.5\\.0 +3 kinds +" + kSample));
+  EXPECT_THAT(outcome.output, ContainsRegex("sample +2\\.5\\.0 +3 kinds, calls sample, one_by_one +" + kSample));
   EXPECT_THAT(outcome.output, ContainsRegex("zmq +[0-9]"));
 }
 
@@ -51,6 +51,8 @@ TEST(Inspect, TellsWhatAPluginContains) {
   EXPECT_THAT(outcome.output, ContainsRegex("libzmq +4\\."));
   EXPECT_THAT(outcome.output, ContainsRegex("needs +.*libzmq"));
   EXPECT_THAT(outcome.output, ContainsRegex("sample\\.sums +outbound, functions +Adds\\."));
+  EXPECT_THAT(outcome.output, ContainsRegex("sample\\+ENDPOINT +Calls itself\\."));
+  EXPECT_THAT(outcome.output, ContainsRegex("greeting +what greet says"));
 }
 
 TEST(Inspect, PrintsOneJsonDocument) {
@@ -59,6 +61,9 @@ TEST(Inspect, PrintsOneJsonDocument) {
   EXPECT_EQ(document["elf"]["exports_table"], true);
   EXPECT_EQ(document["plugin"]["abi"], "1.0");
   EXPECT_EQ(document["plugin"]["kinds"][0]["name"], "sample.echo");
+  EXPECT_EQ(document["plugin"]["clients"][0]["scheme"], "sample");
+  EXPECT_EQ(document["plugin"]["clients"][0]["jobs"], true);
+  EXPECT_EQ(document["plugin"]["clients"][1]["jobs"], false);
 }
 
 // ---- what cannot be loaded ----

@@ -42,6 +42,10 @@ std::int32_t tell_null(void (*tell)(void*, const bp_function*), void* context) {
 std::int32_t known_when_running(void (*)(void*, const bp_function*), void*) { return -1; }
 std::int32_t answer_seven(void (*)(void*, const bp_function*), void*) { return 7; }
 
+void* open_client(const bp_caller*, bp_text, bp_error*) { return nullptr; }
+std::int32_t call(void*, const bp_client_call*, bp_take_result, void*, bp_error*) { return -1; }
+std::int32_t job(void*, const bp_client_job*, bp_take_result, void*, bp_error*) { return -1; }
+
 // A sound table, for a test to change one thing.
 struct Tables {
   std::array<bp_option, 2> options{{{"bind", BP_ENDPOINT, 1, nullptr, nullptr, "where", 0, 0},
@@ -50,6 +54,9 @@ struct Tables {
   bp_kind kind{};
   bp_kind other{};
   std::array<const bp_kind*, 2> kinds{&kind, &other};
+  bp_client client{};
+  bp_client plain_client{};
+  std::array<const bp_client*, 2> clients{&client, &plain_client};
   bp_plugin plugin{};
 
   Tables() {
@@ -67,13 +74,37 @@ struct Tables {
     other = kind;
     other.name = "test.other.kind_2";
     other.functions = nullptr;
+    client.size = sizeof client;
+    client.scheme = "test";
+    client.says = "A client.";
+    client.options = options.data();
+    client.option_count = options.size();
+    client.option_size = sizeof(bp_option);
+    client.open = open_client;
+    client.call = call;
+    client.job = job;
+    client.close = destroy;
+    plain_client = client;
+    plain_client.scheme = "plain";
+    plain_client.option_count = 0;
+    plain_client.job = nullptr;
     told = {sizeof(bp_function), BP_ORDINARY,      "add", "Adds.", "int", "",
             parameters.data(),   parameters.size()};
     int major = 0, minor = 0, patch = 0;
     zmq_version(&major, &minor, &patch);
-    plugin = {
-        sizeof plugin, BP_ABI_MAJOR, BP_ABI_MINOR, static_cast<std::uint32_t>(major), 0, 0, "test", "1.0",
-        "g++",         kinds.data(), kinds.size()};
+    plugin = {sizeof plugin,
+              BP_ABI_MAJOR,
+              BP_ABI_MINOR,
+              static_cast<std::uint32_t>(major),
+              0,
+              0,
+              "test",
+              "1.0",
+              "g++",
+              kinds.data(),
+              kinds.size(),
+              clients.data(),
+              clients.size()};
   }
 
   PluginInfo read(AskFunctions ask = AskFunctions::yes) const {
@@ -94,6 +125,33 @@ TEST(PluginTable, ThatIsSoundIsCopied) {
   EXPECT_THAT(info.kinds[0].options[1].choices, ElementsAre("fast", "safe"));
   EXPECT_EQ(info.kinds[0].functions->at(0).parameters.at(1).default_json, "[1, 2]");
   EXPECT_FALSE(info.kinds[1].functions);
+}
+
+TEST(PluginTable, OfAClientIsCopied) {
+  const Tables tables;
+  const auto clients = tables.read().clients;
+  ASSERT_EQ(clients.size(), 2u);
+  EXPECT_EQ(clients[0].scheme, "test");
+  EXPECT_EQ(clients[0].says, "A client.");
+  EXPECT_EQ(clients[0].options[1].name, "mode");
+  EXPECT_EQ(clients[0].table, &tables.client);
+  EXPECT_EQ(clients[0].plugin, "test");
+  EXPECT_TRUE(clients[0].runs_jobs);
+  EXPECT_FALSE(clients[0].tells_functions);
+  EXPECT_FALSE(clients[1].runs_jobs);
+}
+
+TEST(PluginTable, FromBeforeThereWereClientsHasNone) {
+  Tables tables;
+  tables.plugin.size = offsetof(bp_plugin, clients);
+  tables.plugin.client_count = 1'000'000;  // is not looked at
+  EXPECT_EQ(tables.read().clients.size(), 0u);
+}
+
+TEST(PluginTable, MayOfferClientsAlone) {
+  Tables tables;
+  tables.plugin.kind_count = 0;
+  EXPECT_EQ(tables.read().clients.size(), 2u);
 }
 
 TEST(PluginTable, IsReadWithoutRunningThePluginWhenAskedSo) {
@@ -166,7 +224,8 @@ const std::vector<Mistake> in_plugin{
     Mistake{"VersionOfTwoLines", [](Tables& t) { t.plugin.version = "1\n2"; },
             "version has a control character: \"1\\n2\""},
     Mistake{"NoCompiler", [](Tables& t) { t.plugin.compiler = nullptr; }, "compiler is null"},
-    Mistake{"NoKinds", [](Tables& t) { t.plugin.kind_count = 0; }, "kind_count is 0"},
+    Mistake{"NothingOffered", [](Tables& t) { t.plugin.kind_count = t.plugin.client_count = 0; },
+            "kind_count is 0, expected at least one kind, or a client"},
     Mistake{"KindListNull", [](Tables& t) { t.plugin.kinds = nullptr; },
             "kind_count is 2, but the list is null"},
     Mistake{"TooManyKinds", [](Tables& t) { t.plugin.kind_count = 5000; },
@@ -209,6 +268,24 @@ const std::vector<Mistake> in_kind{
             },
             "on_message is null, expected a function in a kind that publishes functions"}};
 INSTANTIATE_TEST_SUITE_P(Kind, WrongTable, testing::ValuesIn(in_kind), name_of);
+
+const std::vector<Mistake> in_client{
+    Mistake{"ListNull", [](Tables& t) { t.plugin.clients = nullptr; },
+            "client_count is 2, but the list is null"},
+    Mistake{"TooMany", [](Tables& t) { t.plugin.client_count = 101; }, "client_count is 101"},
+    Mistake{"Null", [](Tables& t) { t.clients[1] = nullptr; }, "client 2: the pointer to it is null"},
+    Mistake{"SmallTable", [](Tables& t) { t.client.size = 8; }, "client 1: bp_client.size is 8"},
+    Mistake{"SchemeNull", [](Tables& t) { t.client.scheme = nullptr; }, "client 1: scheme is null"},
+    Mistake{"SchemeNoWord", [](Tables& t) { t.client.scheme = "palm+tcp"; },
+            "client 1: scheme is \"palm+tcp\", expected a word"},
+    Mistake{"Twice", [](Tables& t) { t.plain_client.scheme = "test"; }, "client \"test\" is there twice"},
+    Mistake{"SaysNothing", [](Tables& t) { t.client.says = ""; }, "client \"test\": says is empty"},
+    Mistake{"OpenNull", [](Tables& t) { t.client.open = nullptr; }, "client \"test\": open is null"},
+    Mistake{"CallNull", [](Tables& t) { t.client.call = nullptr; }, "client \"test\": call is null"},
+    Mistake{"CloseNull", [](Tables& t) { t.client.close = nullptr; }, "client \"test\": close is null"},
+    Mistake{"OptionSize", [](Tables& t) { t.client.option_size = 4; }, "client \"test\": option_size is 4"},
+};
+INSTANTIATE_TEST_SUITE_P(Client, WrongTable, testing::ValuesIn(in_client), name_of);
 
 const std::vector<Mistake> in_option{
     Mistake{"ListNull", [](Tables& t) { t.kind.options = nullptr; },

@@ -76,7 +76,7 @@ class ClientOfAServer : public testing::Test {
   }
 
   std::optional<ServerSockets> server_{std::in_place};
-  std::optional<FakeComponent<Client>> host_;
+  std::optional<FakeComponent<Asker>> host_;
 };
 
 TEST_F(ClientOfAServer, FindsTheServerAsPylmsClientDoesAndGivesTheAnswersBack) {

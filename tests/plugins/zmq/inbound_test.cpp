@@ -254,5 +254,15 @@ TEST(Xsub, TakesNothingMoreWhenItDrains) {
   EXPECT_TRUE(xsub.sent().empty());
 }
 
+TEST(Sub, ThatFoundNoPublisherStopsAtOnce) {
+  const auto began = std::chrono::steady_clock::now();
+  {
+    FakeComponent<Sub> sub({{"connect", test::free_endpoint()}, {"topics", "news"}});
+    sub.start();
+    sub.stop();
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 5s);  // its linger is 10 s
+}
+
 }  // namespace
 }  // namespace backplane::zmq

@@ -12,12 +12,14 @@
 // A component of such a kind stands on the way of the messages: a scatter between palm.pull and the workers,
 // a gather between the workers and palm.pub, a handle_stream before palm.pub, as a template's parameters of
 // these names have it. Zero, one or many messages come out for one that goes in. A hook that throws makes one
-// error reply. A message that says an error passes by.
+// error reply. A message that says an error passes a scatter or a gather by; a
+// handle_stream chooses its topic as any other's.
 #pragma once
 
 #include <backplane/palm/message.hpp>
 #include <backplane/plugin.hpp>
 
+#include <array>
 #include <concepts>
 #include <optional>
 #include <string>
@@ -62,6 +64,30 @@ concept HandlesStreams = requires(T& part, const PalmMessage& message, Emit& emi
   part.handle_stream(message, emit);
 };
 
+inline constexpr std::array<Option, 1> hook_error_option = {{
+    {"error_payload", text, "0", "payload of an error reply; its reason goes with it"},
+}};
+
+// A table of options as a std::array, whichever of the two it is written as.
+template <std::size_t Size>
+constexpr std::array<Option, Size> as_table(const Option (&rows)[Size]) {
+  return std::to_array(rows);
+}
+template <std::size_t Size>
+constexpr std::array<Option, Size> as_table(const std::array<Option, Size>& rows) {
+  return rows;
+}
+
+// The options of a hook's class, and those that every hook has.
+template <typename T>
+constexpr auto hook_options() {
+  if constexpr (backplane::detail::HasOptions<T>) {
+    return tables(as_table(T::options), hook_error_option);
+  } else {
+    return hook_error_option;
+  }
+}
+
 inline std::string current_exception_text() {
   bp_error error{};
   backplane::detail::describe_current(error);
@@ -81,7 +107,8 @@ class Hook : public T {
                 "a hook has one of scatter, gather and handle_stream");
 
  public:
-  static constexpr auto properties = inbound | outbound;
+  static constexpr auto properties = outbound;
+  static constexpr auto options = detail::hook_options<T>();
 
   explicit Hook(Host host) requires std::constructible_from<T, Host> : T(host), host_(host) { begin(); }
   explicit Hook(Host host) : host_(host) { begin(); }
@@ -89,7 +116,8 @@ class Hook : public T {
   void on_message(Message message) {
     if (message.empty()) throw Malformed("a message without frames");
     const auto fields = read(message[message.size() - 1]);
-    if (fields.failed()) {
+    // The first failure reaches the client; only its topic is still to be chosen.
+    if (fields.failed() && !detail::HandlesStreams<T>) {
       host_.send(std::move(message));
       return;
     }
@@ -103,7 +131,10 @@ class Hook : public T {
   }
 
  private:
-  void begin() { errors_ = host_.counter("errors", "messages that were answered with an error"); }
+  void begin() {
+    error_payload_ = host_.option("error_payload").view();
+    errors_ = host_.counter("errors", "messages that were answered with an error");
+  }
 
   void run(const PalmMessage& message, Emit& emit) {
     if constexpr (detail::Scatters<T>) {
@@ -128,7 +159,7 @@ class Hook : public T {
     constexpr auto code = detail::Scatters<T> ? scatter_failed : gather_failed;
     host_.log(Severity::failure, std::string(code) + ": " + why);
     const auto text = error_text(code, why);
-    fields.payload = default_error_payload;
+    fields.payload = error_payload_;
     fields.error = text;
     Message message = host_.message_after(earlier);
     write_frame(fields, *message.add_empty());
@@ -136,6 +167,7 @@ class Hook : public T {
   }
 
   Host host_;
+  std::string error_payload_;
   Counter errors_;
 };
 

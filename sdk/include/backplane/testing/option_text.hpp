@@ -167,12 +167,14 @@ inline ConvertedOption convert_option(const bp_option& option, std::string writt
       break;
     case BP_TEXT_LIST:
     case BP_ENDPOINT_LIST:
+    case BP_COMPONENT_LIST:
       made.list = split_list(written);
       break;
     case BP_TEXT:
     case BP_ENDPOINT:
     case BP_SECRET:
     case BP_PATH:
+    case BP_COMPONENT:
       break;
     default:
       bad_option(option, "unknown type");

@@ -36,4 +36,6 @@ const bp_plugin backplane_plugin = {
     "g++",
     kinds,
     1,
+    nullptr,
+    0,
 };

@@ -97,6 +97,8 @@ const bp_plugin backplane_plugin = {
     "g++",
     kinds,
     1,
+    nullptr,
+    0,
 };
 #else
 extern "C" __attribute__((visibility("default"))) const bp_kind* some_kind();

@@ -73,5 +73,6 @@ static const bp_kind* const kinds[] = {&echo};
 
 extern const bp_plugin backplane_plugin;
 __attribute__((visibility("default"))) const bp_plugin backplane_plugin = {
-    sizeof(bp_plugin), ABI_MAJOR, ABI_MINOR, ZMQ_MAJOR, 3, 4, PLUGIN_NAME, "1.2.3", "a C compiler", kinds, 1,
+    sizeof(bp_plugin), ABI_MAJOR,      ABI_MINOR, ZMQ_MAJOR, 3,    4, PLUGIN_NAME,
+    "1.2.3",           "a C compiler", kinds,     1,         NULL, 0,
 };
