@@ -1,4 +1,5 @@
-// The plugin of the request benchmarks: a component that answers every message with itself.
+// The plugin of the request benchmarks: a component that answers every message with itself, and one with a
+// function that does.
 #include <backplane/plugin.hpp>
 
 #include <utility>
@@ -17,6 +18,16 @@ struct Echo {
   backplane::Host host;
 };
 
+struct EchoFunction {
+  static constexpr auto kind = "bench.functions";
+  static constexpr auto says = "echo returns its argument.";
+
+  backplane::Value echo(backplane::Value value) { return value; }
+  void publish(backplane::Functions& functions) {
+    functions.add("echo", &EchoFunction::echo, "Returns its argument.", {"value"});
+  }
+};
+
 }  // namespace
 
-BACKPLANE_PLUGIN("bench", "1.0.0", Echo)
+BACKPLANE_PLUGIN("bench", "1.0.0", Echo, EchoFunction)

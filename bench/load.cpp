@@ -9,8 +9,6 @@
 // Sender and receiver have a context (and so an I/O thread) each, as two processes would. What happens before
 // the first message has come through, and the warm-up, are not measured. Prints one line of JSON; exit code 1
 // when messages were lost or the time limit was hit.
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
@@ -21,48 +19,21 @@
 #include <deque>
 #include <exception>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "measuring.hpp"
 #include "sockets.hpp"
 
 namespace backplane::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using Seconds = std::chrono::duration<double>;
-
-struct Settings {
+struct Settings : Timing {
   std::vector<std::string> senders;    // ends to send from: one
   std::vector<std::string> receivers;  // ends to receive at: each is to get every message
   std::string worker;                  // of requests: the end that echoes; empty: the device answers itself
-  std::size_t size = 100;
   unsigned in_flight = 1;
-  double seconds = 1;  // measured
-  double warm_up = 0.3;
-  double limit = 60;  // for everything together
-};
-
-class Failure : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-Clock::duration to_duration(double seconds) {
-  return std::chrono::duration_cast<Clock::duration>(Seconds(seconds));
-}
-
-// Counts down the limit of the whole run.
-class Deadline {
- public:
-  explicit Deadline(double seconds) : end_(Clock::now() + to_duration(seconds)) {}
-  void check(const char* while_doing) const {
-    if (Clock::now() > end_) throw Failure(std::string("the time limit ended while ") + while_doing);
-  }
-
- private:
-  Clock::time_point end_;
 };
 
 enum class Purpose : std::uint64_t { probe = 0x70726f6265, data = 0x64617461, last = 0x6c617374 };
@@ -74,145 +45,23 @@ struct Header {
   std::uint64_t slot = 0;
 };
 
-// A frame that closes itself.
-class Frame {
+// A frame of ours.
+class NumberedFrame : public Frame {
  public:
-  Frame() { zmq_msg_init(&frame_); }
-  Frame(std::size_t size, const Header& header) {
-    zmq_msg_init_size(&frame_, size);
-    std::memcpy(zmq_msg_data(&frame_), &header, sizeof header);
+  NumberedFrame() = default;
+  NumberedFrame(std::size_t size, const Header& header) : Frame(size) {
+    std::memcpy(data(), &header, sizeof header);
   }
-  ~Frame() { zmq_msg_close(&frame_); }
-  Frame(const Frame&) = delete;
-  Frame& operator=(const Frame&) = delete;
-
-  // False: not now (EAGAIN).
-  bool send(const Socket& socket, int flags) {
-    if (zmq_msg_send(&frame_, socket.get(), flags) >= 0) return true;
-    if (zmq_errno() != EAGAIN) throw ZmqError("send");
-    return false;
-  }
-  bool receive(const Socket& socket, int flags) {
-    if (zmq_msg_recv(&frame_, socket.get(), flags) >= 0) return true;
-    if (zmq_errno() != EAGAIN) throw ZmqError("receive");
-    return false;
-  }
-  bool more() const { return zmq_msg_more(&frame_) != 0; }
-  std::size_t size() const { return zmq_msg_size(&frame_); }
   // Throws Failure when it is not a message of ours, whole.
   Header header(std::size_t expected_size) {
     if (size() != expected_size)
       throw Failure("a message of " + std::to_string(size()) + " bytes came instead of " +
                     std::to_string(expected_size));
     Header header;
-    std::memcpy(&header, zmq_msg_data(&frame_), sizeof header);
+    std::memcpy(&header, data(), sizeof header);
     return header;
   }
-
- private:
-  zmq_msg_t frame_;
 };
-
-constexpr int patience_milliseconds = 200;  // of a blocking call, before it looks at the limit
-
-Socket open(const Context& context, const std::string& text) {
-  Socket socket(context, parse_end(text));
-  socket.set(ZMQ_SNDTIMEO, patience_milliseconds);
-  socket.set(ZMQ_RCVTIMEO, patience_milliseconds);
-  return socket;
-}
-
-// Sorted samples to percentiles, in microseconds.
-class Samples {
- public:
-  void reserve(std::size_t count) { nanoseconds_.reserve(count); }
-  void add(Clock::duration sample) { nanoseconds_.push_back(static_cast<std::uint64_t>(sample.count())); }
-  std::string json() {
-    std::sort(nanoseconds_.begin(), nanoseconds_.end());
-    char text[160];
-    std::snprintf(text, sizeof text,
-                  "\"samples\": %zu, \"p50_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": %.3f",
-                  nanoseconds_.size(), at(0.5), at(0.99), at(0.999));
-    return text;
-  }
-
- private:
-  double at(double part) const {
-    if (nanoseconds_.empty()) throw Failure("nothing was measured");
-    const auto index = static_cast<std::size_t>(part * static_cast<double>(nanoseconds_.size() - 1));
-    return static_cast<double>(nanoseconds_[index]) / 1000;
-  }
-  std::vector<std::uint64_t> nanoseconds_;
-};
-
-// The window between warm-up and end, told apart by the clock.
-class Window {
- public:
-  explicit Window(const Settings& settings)
-      : warm_up_(to_duration(settings.warm_up)), length_(to_duration(settings.seconds)) {}
-  // Call now and then with the number of messages so far. True: the window is over.
-  bool over(std::uint64_t count) {
-    const auto now = Clock::now();
-    if (!begun_) {
-      begun_ = true;
-      opens_ = now + warm_up_;
-    }
-    if (!open_) {
-      if (now < opens_) return false;
-      open_ = true;
-      opens_ = now;
-      count_at_start_ = count;
-      return false;
-    }
-    if (now - opens_ < length_) return false;
-    seconds_ = Seconds(now - opens_).count();
-    messages_ = count - count_at_start_;
-    return true;
-  }
-  bool open() const { return open_; }
-  double seconds() const { return seconds_; }
-  std::uint64_t messages() const { return messages_; }
-
- private:
-  Clock::duration warm_up_;
-  Clock::duration length_;
-  Clock::time_point opens_;
-  std::uint64_t count_at_start_ = 0;
-  std::uint64_t messages_ = 0;
-  double seconds_ = 0;
-  bool begun_ = false;
-  bool open_ = false;
-};
-
-double own_cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-// `total`: everything that went through, warm-up included; what CPU time of processes is divided by.
-void print(const char* mode, const Settings& settings, const std::string& figures, std::uint64_t total) {
-  int major = 0;
-  int minor = 0;
-  int patch = 0;
-  zmq_version(&major, &minor, &patch);
-  std::printf(
-      "{\"mode\": \"%s\", \"size\": %zu, %s, \"total\": %llu, \"load_cpu_s\": %.4f, \"libzmq\": "
-      "\"%d.%d.%d\"}\n",
-      mode, settings.size, figures.c_str(), static_cast<unsigned long long>(total), own_cpu_seconds(), major,
-      minor, patch);
-}
-
-std::string rate_json(const Window& window, double per) {
-  char text[120];
-  std::snprintf(text, sizeof text, "\"messages\": %llu, \"seconds\": %.4f, \"per_second\": %.1f",
-                static_cast<unsigned long long>(window.messages()), window.seconds(),
-                static_cast<double>(window.messages()) / per / window.seconds());
-  return text;
-}
 
 // ---- stream
 
@@ -227,7 +76,7 @@ struct StreamState {
 
 void send_numbered(const Socket& socket, std::size_t size, const Header& header, const Deadline& deadline,
                    const StreamState& state) {
-  Frame frame(size, header);
+  NumberedFrame frame(size, header);
   while (!frame.send(socket, 0)) {
     if (state.failed) return;
     deadline.check("sending; nobody takes messages");
@@ -239,7 +88,7 @@ void send_stream(const Settings& settings, const Deadline& deadline, StreamState
   const Context context;
   const Socket socket = open(context, settings.senders.front());
   while (!state.connected && !state.failed) {
-    Frame(settings.size, {Purpose::probe, 0, 0}).send(socket, ZMQ_DONTWAIT);
+    NumberedFrame(settings.size, {Purpose::probe, 0, 0}).send(socket, ZMQ_DONTWAIT);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     deadline.check("waiting for the first message to come through");
   }
@@ -285,7 +134,7 @@ class Receiver {
 
  private:
   Socket socket_;
-  Frame frame_;
+  NumberedFrame frame_;
   std::uint64_t expected_ = 0;
   bool connected_ = false;
   bool finished_ = false;
@@ -390,9 +239,9 @@ void ping_pong(const Settings& settings) {
   const Socket sender = open(sender_context, settings.senders.front());
 
   // Probes are numbered: when the newest has come back, none is on the way.
-  Frame frame;
+  NumberedFrame frame;
   for (std::uint64_t probe = 0, seen = 0; seen < probe || probe == 0;) {
-    Frame(settings.size, {Purpose::probe, ++probe, 0}).send(sender, ZMQ_DONTWAIT);
+    NumberedFrame(settings.size, {Purpose::probe, ++probe, 0}).send(sender, ZMQ_DONTWAIT);
     while (seen < probe && frame.receive(receiver.socket(), 0)) seen = frame.header(settings.size).number;
     deadline.check("waiting for the first message to come through");
   }
@@ -402,7 +251,7 @@ void ping_pong(const Settings& settings) {
   Window window(settings);
   std::uint64_t number = 0;
   while (!window.over(number)) {
-    Frame outgoing(settings.size, {Purpose::data, number, 0});
+    NumberedFrame outgoing(settings.size, {Purpose::data, number, 0});
     const auto begin = Clock::now();
     outgoing.send(sender, 0);
     while (!receiver.take(settings.size, 0)) deadline.check("waiting for a message to come through");
@@ -422,7 +271,7 @@ class Worker {
 
  private:
   void run() {
-    Frame frame;
+    NumberedFrame frame;
     while (!end_) {
       if (!frame.receive(socket_, 0)) continue;
       while (!frame.send(socket_, frame.more() ? ZMQ_SNDMORE : 0) && !end_) continue;
@@ -478,7 +327,7 @@ class Client {
       if (zmq_errno() != EAGAIN) throw ZmqError("send");
       deadline_.check("asking; nobody takes requests");
     }
-    Frame(settings_.size, header).send(socket_, 0);
+    NumberedFrame(settings_.size, header).send(socket_, 0);
   }
   void ask_next(std::uint64_t slot) {
     slots_[slot] = {number_, Clock::now(), true};
@@ -509,7 +358,7 @@ class Client {
   const Settings& settings_;
   const Deadline& deadline_;
   Socket socket_;
-  Frame frame_;
+  NumberedFrame frame_;
   Samples samples_;
   std::vector<Slot> slots_;
   Window window_{settings_};
@@ -542,11 +391,7 @@ int run(int argc, char** argv) {
       mode->add_option("--receive", settings.receivers,
                        "TYPE,bind|connect,ENDPOINT to receive at; repeatable")
           ->required();
-    mode->add_option("--size", settings.size, "bytes of a message")
-        ->check(CLI::Range(sizeof(Header), std::size_t{1} << 30));
-    mode->add_option("--seconds", settings.seconds, "measured time");
-    mode->add_option("--warm-up", settings.warm_up, "seconds before it");
-    mode->add_option("--limit", settings.limit, "seconds for everything; then it is a failure");
+    add_timing_options(*mode, settings, sizeof(Header));
   };
   auto* stream_mode = app.add_subcommand("stream", "throughput under backpressure");
   common(stream_mode, true);

@@ -1,4 +1,5 @@
-"""Starts what is measured (the host, zmq_proxy) and what measures it (bench_load), one process each."""
+"""Starts what is measured (the host, zmq_proxy) and what measures it (bench_load and others), one
+process each."""
 
 import json
 import os
@@ -25,9 +26,14 @@ class Endpoints:
         if self.transport == "ipc":
             self.count += 1
             return f"ipc://{self.folder}/{os.getpid()}-{self.count}"
+        return f"tcp://{self.fresh_address()}"
+
+    @staticmethod
+    def fresh_address():
+        """An address for TCP whatever the transport: that of an HTTP server."""
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.bind(("127.0.0.1", 0))
-            return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+            return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 class Device:
@@ -107,12 +113,12 @@ class Device:
 
 
 def run_load(program, arguments, limit):
-    """Runs bench_load and returns its figures."""
+    """Runs a load and returns its figures."""
     command = [program, *arguments, "--limit", str(limit)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit + 10)
     except subprocess.TimeoutExpired:
-        raise Failed("bench_load did not end: " + " ".join(command))
+        raise Failed("the load did not end: " + " ".join(command))
     if done.returncode != 0:
-        raise Failed(done.stderr.strip() or f"bench_load ended with {done.returncode}")
+        raise Failed(done.stderr.strip() or f"{os.path.basename(program)} ended with {done.returncode}")
     return json.loads(done.stdout)

@@ -1,38 +1,17 @@
 // The peer of the benchmarks: one process around zmq_proxy, or around the tightest loop one can write
 // (receive, send, nothing else), with the socket types of the topology it stands beside. Ends on SIGTERM and
 // SIGINT; tells NOTIFY_SOCKET when it is ready, as the host does.
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <string>
 #include <thread>
 
+#include "device.hpp"
 #include "sockets.hpp"
 
 namespace backplane::bench {
 namespace {
-
-// Tells whoever started this program that its sockets are bound; without NOTIFY_SOCKET, nobody.
-void notify_ready() {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  if (path == nullptr) return;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path, sizeof address.sun_path - 1);
-  const int descriptor = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const std::string_view text = "READY=1";
-  if (::sendto(descriptor, text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&address),
-               sizeof address) < 0)
-    std::perror("bench_proxy: cannot notify");
-  ::close(descriptor);
-}
 
 // Moves messages from front to back until the context goes: what FairMQ's proxy device does.
 void relay(const Socket& front, const Socket& back) {
@@ -55,18 +34,12 @@ int run(int argc, char** argv) {
   app.add_flag("--relay", tight, "a bare receive-and-send loop, one way, instead of zmq_proxy");
   CLI11_PARSE(app, argc, argv);
 
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before libzmq starts threads, which inherit it
-
+  const EndSignals signals;
   const Context context;
   const Socket front(context, parse_end(front_text));
   const Socket back(context, parse_end(back_text));
   const std::jthread ender([&] {
-    int number = 0;
-    sigwait(&ends, &number);
+    signals.wait();
     zmq_ctx_shutdown(context.get());
   });
   notify_ready();

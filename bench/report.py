@@ -1,6 +1,7 @@
 """Tables for people: the same Markdown goes to the terminal and into the results file."""
 
-from rows import PROXY, RAW, bars
+from model import PROXY, RAW
+from rows import bars
 
 
 def number(value):
@@ -38,18 +39,31 @@ def cpu_cell(results, key, contender):
     return f"{value:.2f}" if value is not None else ""
 
 
+def python_cell(results, row, key, contender):
+    """Median of contender over what the Python system reached; a machine of its own, so no range."""
+    reached, value = row.python.get(key[2]), results.median(*key, contender, "per_second")
+    return f"{value / reached:.1f}" if reached and value is not None else ""
+
+
 def throughput_table(results, row, load, size_list):
-    unit = "requests/s" if load.mode == "requests" else "messages/s"
     lines = []
     for size in size_list:
         key = (row.name, load.name, size)
         for contender in row.contenders:
-            lines.append([size_name(size), contender,
-                          number(results.median(*key, contender, "per_second")),
-                          ratio_cell(results, key, contender, PROXY, "per_second"),
-                          ratio_cell(results, key, contender, RAW, "per_second"),
-                          cpu_cell(results, key, contender)])
-    return table(["size", "", unit, "x zmq_proxy", "x raw", "device CPU, µs each"], lines)
+            line = [size_name(size), contender, number(results.median(*key, contender, "per_second"))]
+            if row.python:
+                line.append(python_cell(results, row, key, contender))
+            line += [ratio_cell(results, key, contender, peer, "per_second") for peer in row.peers]
+            if load.percentiles:
+                line += [number(results.median(*key, contender, figure)) for figure in ("p50_us", "p99_us")]
+            lines.append([*line, cpu_cell(results, key, contender)])
+        if size in row.python:
+            width = len(row.peers) + 2 * load.percentiles + 2
+            lines.append([size_name(size), "Python system", number(row.python[size])] + [""] * width)
+    head = ["size", "", f"{load.answers}/s"] + ["x Python"] * bool(row.python)
+    head += ["x raw" if peer == RAW else f"x {peer.removeprefix('host, ')}" for peer in row.peers]
+    head += ["p50 µs", "p99 µs"] * load.percentiles
+    return table([*head, "device CPU, µs each"], lines)
 
 
 def latency_table(results, row, load, size_list):

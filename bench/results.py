@@ -4,7 +4,7 @@ one after the other, and the median over the rounds is shown."""
 import statistics
 from collections import defaultdict
 
-from rows import PROXY, RAW
+from model import PROXY, RAW
 
 
 class Results:

@@ -1,62 +1,13 @@
-"""The rows of the benchmark: for each, who is measured, with which load, and what the figures must be."""
+"""The rows of the benchmark: for each, who is measured, with which load, and what the figures must be. Those
+of PALM are in palm_rows.py."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Callable, Optional
+from model import MANIFESTS, PROXY, RAW, Bar, Load, Row, Setup
+from palm_rows import palm_bars, palm_rows
 
-MANIFESTS = Path(__file__).resolve().parent / "manifests"
 FAN_OUT = 8
 IDLE = 1000
 
-RAW = "raw libzmq"
-PROXY = "zmq_proxy"
 BARE_LOOP = "bare loop"
-
-
-@dataclass
-class Setup:
-    """One contender, ready to be started: the device between the ends of the load, and those ends."""
-    device: Optional[list] = None  # its command line; None: the ends talk to each other
-    environment: dict = field(default_factory=dict)
-    send: str = ""
-    receive: list = field(default_factory=list)
-    worker: str = ""
-
-    def load_arguments(self, mode):
-        arguments = [mode, "--send", self.send]
-        for end in self.receive if mode != "requests" else []:
-            arguments += ["--receive", end]
-        if mode == "requests" and self.worker:
-            arguments += ["--worker", self.worker]
-        return arguments
-
-
-@dataclass
-class Programs:
-    backplane: str
-    proxy: str
-    load: str
-    echo_plugin: str  # the plugin bench/echo.cpp
-    folder: Path      # for manifests made here
-
-
-@dataclass
-class Load:
-    """A way to run bench_load; `unit` names the figure that is compared."""
-    name: str
-    mode: str
-    unit: str  # "per_second" (more is better) or "p50_us" (less is better)
-    arguments: tuple = ()
-
-
-@dataclass
-class Row:
-    name: str
-    title: str
-    contenders: dict  # name -> function(programs, endpoints) -> Setup
-    loads: list
-    sizes: Optional[list] = None  # None: those of the run
-    note: str = ""
 
 
 # ---- one hop
@@ -132,7 +83,8 @@ def request_row(in_flight, loads):
                {"host, worker outside": request_host("requests.yaml"),
                 "host, component answers": request_host("echo.yaml"),
                 PROXY: request_proxy, RAW: request_raw},
-               [Load(name, "requests", unit, ("--in-flight", str(in_flight))) for name, unit in loads],
+               [Load(name, "requests", unit, ("--in-flight", str(in_flight)), "requests")
+                for name, unit in loads],
                note="A DEALER asks; a ROUTER worker echoes behind the host's zmq.dealer and behind zmq_proxy "
                     "(ROUTER, DEALER), or directly. Where a component of the host answers, the worker's "
                     "process hop is saved.")
@@ -192,18 +144,8 @@ def all_rows():
             {"host, ten components": start_host("ten.yaml"), "host, two components": hop_host("one_loop.yaml"),
              PROXY: hop_proxy()},
             [], sizes=[0], note="Ten components: five zmq.pull and five zmq.push, five routes, one plugin."),
+        *palm_rows(),
     ]
-
-
-@dataclass
-class Bar:
-    """A figure the project has promised. `measure(results)` finds it; None when it was not measured."""
-    claim: str
-    row: str
-    text: str
-    measure: Callable
-    holds: Callable
-    format: str
 
 
 def bars():
@@ -233,4 +175,4 @@ def bars():
     found.append(Bar("ten components to ready", "start", "< 100 ms",
                      lambda results: results.median("start", "start", 0, "host, ten components", "ready_ms"),
                      lambda value: value < 100, "{:.0f} ms"))
-    return found
+    return found + palm_bars()

@@ -13,10 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from model import Programs
 from processes import Device, Endpoints, Failed, run_load
 from report import markdown
 from results import Results
-from rows import Programs, all_rows, bars
+from rows import all_rows, bars
 
 HERE = Path(__file__).resolve().parent
 LOAD_LIMIT = 60  # seconds that one load may take
@@ -27,7 +28,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--quick", action="store_true", help="one size, short runs: a look, nothing to quote")
+    parser.add_argument("--quick", action="store_true",
+                        help="short runs, and one size unless a row has its own: a look, nothing to quote")
     parser.add_argument("--rows", default=",".join(rows), help="some of: %(default)s")
     parser.add_argument("--sizes", default="32,100,1024,65536", help="bytes (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each contender (default: %(default)s)")
@@ -71,10 +73,11 @@ class Progress:
 
 class Bench:
     def __init__(self, chosen, folder):
-        binaries = chosen.build / "bin"
+        binaries = chosen.build.resolve() / "bin"
         self.chosen = chosen
-        self.programs = Programs(str(binaries / "backplane"), str(binaries / "bench_proxy"),
-                                 str(binaries / "bench_load"), str(binaries / "bench_echo.so"), folder)
+        names = ("backplane", "bench_proxy", "bench_load", "bench_palm", "bench_http", "bench_beast",
+                 "bench_echo.so")
+        self.programs = Programs(*(str(binaries / name) for name in names), folder)
         self.endpoints = Endpoints(chosen.transport, folder)
         self.results = Results()
         self.libzmq = "?"
@@ -128,7 +131,7 @@ class Bench:
 
     def load(self, setup, load, size, device):
         before = device.cpu_seconds() if device else 0
-        figures = run_load(self.programs.load, [
+        figures = run_load(getattr(self.programs, setup.program), [
             *setup.load_arguments(load.mode), *load.arguments, "--size", str(size),
             "--seconds", str(self.chosen.seconds), "--warm-up", str(self.chosen.seconds * 0.3)], LOAD_LIMIT)
         self.libzmq = figures["libzmq"]
@@ -139,7 +142,8 @@ class Bench:
     def facts(self):
         return {"date": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
                 "cpu": cpu_model(), "cores": os.cpu_count(), "kernel": platform.release(),
-                "libzmq": self.libzmq, "load_before": round(self.load_before, 2), "transport": self.chosen.transport, "commit": commit(),
+                "libzmq": self.libzmq, "load_before": round(self.load_before, 2),
+                "transport": self.chosen.transport, "commit": commit(),
                 "rounds": self.chosen.rounds, "seconds": self.chosen.seconds, "quick": self.chosen.quick}
 
 
@@ -157,7 +161,8 @@ def commit():
 
 
 def check_programs(programs):
-    for program in (programs.backplane, programs.proxy, programs.load, programs.echo_plugin):
+    for program in (programs.backplane, programs.proxy, programs.load, programs.palm, programs.http,
+                    programs.beast, programs.echo_plugin):
         if not Path(program).exists():
             sys.exit(f"{program} is missing: build it first, as scripts/bench does")
 

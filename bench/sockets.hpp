@@ -6,6 +6,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -73,15 +76,17 @@ inline End parse_end(const std::string& text) {
   return {socket_type(text.substr(0, first)), action == "bind", text.substr(second + 1)};
 }
 
-// A socket with libzmq's defaults, apart from: no linger, and publishers wait for a slow subscriber instead
-// of dropping, because a benchmark that loses messages measures nothing. Belongs to one thread.
+// A socket with libzmq's defaults, apart from: no linger, a SUB takes what begins with `topic`, and
+// publishers wait for a slow subscriber instead of dropping, because a benchmark that loses messages measures
+// nothing. Belongs to one thread.
 class Socket {
  public:
-  Socket(const Context& context, const End& end) : socket_(zmq_socket(context.get(), end.type)) {
+  Socket(const Context& context, const End& end, std::string_view topic = {})
+      : socket_(zmq_socket(context.get(), end.type)) {
     if (socket_ == nullptr) throw ZmqError("cannot make a socket");
     set(ZMQ_LINGER, 0);
     if (end.type == ZMQ_PUB || end.type == ZMQ_XPUB) set(ZMQ_XPUB_NODROP, 1);
-    if (end.type == ZMQ_SUB) zmq_setsockopt(socket_, ZMQ_SUBSCRIBE, "", 0);
+    if (end.type == ZMQ_SUB) zmq_setsockopt(socket_, ZMQ_SUBSCRIBE, topic.data(), topic.size());
     const auto attach = end.bind ? zmq_bind : zmq_connect;
     if (attach(socket_, end.endpoint.c_str()) != 0) {
       const ZmqError failure((end.bind ? "cannot bind " : "cannot connect ") + end.endpoint);
@@ -99,6 +104,45 @@ class Socket {
 
  private:
   void* socket_;
+};
+
+// A frame that closes itself.
+class Frame {
+ public:
+  Frame() { zmq_msg_init(&frame_); }
+  explicit Frame(std::size_t size) {
+    if (zmq_msg_init_size(&frame_, size) != 0) throw std::bad_alloc();
+  }
+  explicit Frame(std::string_view bytes) : Frame(bytes.size()) {
+    if (!bytes.empty()) std::memcpy(data(), bytes.data(), bytes.size());
+  }
+  ~Frame() { zmq_msg_close(&frame_); }
+  Frame(const Frame&) = delete;
+  Frame& operator=(const Frame&) = delete;
+
+  // Shows bytes that stay as they are until they have been sent.
+  void show(std::string_view bytes) {
+    zmq_msg_close(&frame_);
+    zmq_msg_init_data(&frame_, const_cast<char*>(bytes.data()), bytes.size(), nullptr, nullptr);
+  }
+  // False: not now (EAGAIN).
+  bool send(const Socket& socket, int flags) {
+    if (zmq_msg_send(&frame_, socket.get(), flags) >= 0) return true;
+    if (zmq_errno() != EAGAIN) throw ZmqError("send");
+    return false;
+  }
+  bool receive(const Socket& socket, int flags) {
+    if (zmq_msg_recv(&frame_, socket.get(), flags) >= 0) return true;
+    if (zmq_errno() != EAGAIN) throw ZmqError("receive");
+    return false;
+  }
+  bool more() const { return zmq_msg_more(&frame_) != 0; }
+  std::size_t size() const { return zmq_msg_size(&frame_); }
+  char* data() { return static_cast<char*>(zmq_msg_data(&frame_)); }
+  std::string_view view() { return {data(), size()}; }
+
+ private:
+  zmq_msg_t frame_;
 };
 
 }  // namespace backplane::bench

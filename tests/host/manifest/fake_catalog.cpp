@@ -98,6 +98,7 @@ std::vector<KindInfo> lab() {
       kind("lab.broken", BP_OUTBOUND, {option("pause", BP_DURATION, "soon")}),
       kind("lab.secret", BP_OUTBOUND, {option("password", BP_SECRET), option("tries", BP_INTEGER)}),
       kind("lab.silent", 0, {}),
+      kind("lab.caller", BP_OUTBOUND, {option("callees", BP_COMPONENT_LIST), option("cache", BP_COMPONENT)}),
   };
 }
 

@@ -260,6 +260,26 @@ TEST_F(Reading, KeepsParametersInsideTheirTemplate) {
   EXPECT_EQ(component("out").options.at("prefix").text, "none");
 }
 
+TEST_F(Reading, AnOptionThatNamesComponentsHasTheirFullNames) {
+  file("t.yaml",
+       "parameters: {callee: required}\nplugins: [lab]\n"
+       "components: {call: {kind: lab.caller, callees: [\"${callee}\", own], cache: own}, own: {kind: "
+       "null.sink}}\n");
+  read("include: {file: t.yaml, as: x, with: {callee: own}}\ncomponents: {own: {kind: null.sink}}\n");
+  EXPECT_EQ(errors(), "");
+  EXPECT_THAT(component("x.call").options.at("callees").list, ElementsAre("own", "x.own"));
+  EXPECT_EQ(component("x.call").options.at("cache").text, "x.own");
+}
+
+TEST_F(Reading, AnOptionThatNamesNoComponentIsAMistake) {
+  read(
+      "plugins: [lab]\ncomponents:\n  call: {kind: lab.caller, callees: [sink, snik], cache: {}}\n"
+      "  sink: {kind: null.sink}\n");
+  EXPECT_THAT(errors(), HasSubstr("main.yaml:3:44: component \"call\" (lab.caller): option \"callees\": no "
+                                  "component is named \"snik\"; did you mean \"sink\"? known: call, sink\n"));
+  EXPECT_THAT(errors(), HasSubstr("option \"cache\": expected name of a component, found a map\n"));
+}
+
 TEST_F(Reading, LooksForANameWhereItWasWritten) {
   file("t.yaml",
        "parameters: {to: required}\ncomponents:\n  ticks: {kind: timer.tick, every: 1s}\n  sink: {kind: "

@@ -433,7 +433,7 @@ TEST_F(CalledFunctions, AListWithSomethingElseInItStandsUpToThereAndOneErrorFoll
 // ---- back pressure, and whoever asked ---------------------------------------------------------------
 
 TEST_F(CalledFunctions, AtTheMostCallsItIsBusyUntilOneEnds) {
-  start({{"max_calls", "2"}});
+  start({{"max_calls", "2"}, {"ordered", "false"}});
   ask({"1", "2", "3"});
   EXPECT_EQ(host().busy_messages(), 1u);
   EXPECT_EQ(host().calls().size(), 2u);
@@ -441,6 +441,18 @@ TEST_F(CalledFunctions, AtTheMostCallsItIsBusyUntilOneEnds) {
   host().run_ready();
   EXPECT_EQ(host().calls().size(), 3u);
   EXPECT_EQ(host().busy_messages(), 0u);
+}
+
+TEST_F(CalledFunctions, AResultThatWaitsForTheOneBeforeItCountsAsACall) {
+  start({{"max_calls", "2"}});
+  ask({"1", "2", "3"});
+  answer("2", "second");
+  host().run_ready();
+  EXPECT_EQ(host().calls().size(), 2u);
+  answer("1", "first");
+  host().run_ready();
+  EXPECT_EQ(host().calls().size(), 3u);
+  EXPECT_EQ(sent(), (Payloads{"first", "second"}));
 }
 
 TEST_F(CalledFunctions, WhenTheWayOutIsFullItTakesNoMoreAndForgetsNothing) {
