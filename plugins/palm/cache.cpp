@@ -131,6 +131,8 @@ void Cache::load() {
   const auto now = host_.now();
   file_->load([&](std::string_view key, std::string_view value, std::int64_t expires) {
     if (expires != 0 && expires <= wall) return;
+    if (protect_preset_ && preset_.find(key) != preset_.end())
+      return;  // of a time before they were protected
     const auto left = (expires - wall) * nanoseconds_per_millisecond;
     store_.set(key, value, now, expires == 0 ? 0 : now + left);
   });

@@ -19,6 +19,12 @@ std::string_view column(sqlite3_stmt* statement, int place) {
   return {bytes == nullptr ? "" : bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement, place))};
 }
 
+// The file is one that SQLite cannot read.
+class Damaged : public Error {
+ public:
+  using Error::Error;
+};
+
 }  // namespace
 
 void CacheFile::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
@@ -28,9 +34,7 @@ CacheFile::CacheFile(const std::string& path, const std::function<void(std::stri
     : path_(path) {
   try {
     open();
-  } catch (const Error& error) {
-    const int code = database_ ? sqlite3_errcode(database_.get()) : SQLITE_CANTOPEN;
-    if (code != SQLITE_CORRUPT && code != SQLITE_NOTADB) throw;
+  } catch (const Damaged& error) {
     set_.reset();
     remove_.reset();
     database_.reset();
@@ -56,9 +60,17 @@ void CacheFile::open() {
   run("PRAGMA synchronous = FULL");
   run("CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, value BLOB NOT NULL, expires INTEGER NOT "
       "NULL) WITHOUT ROWID");
-  run("PRAGMA quick_check(1)");
+  check();
   set_ = prepare("INSERT OR REPLACE INTO entries VALUES (CAST(?1 AS BLOB), CAST(?2 AS BLOB), ?3)");
   remove_ = prepare("DELETE FROM entries WHERE key = CAST(?1 AS BLOB)");
+}
+
+// Damage is told as an error or as a row of text.
+void CacheFile::check() {
+  const auto found = prepare("PRAGMA quick_check(1)");
+  if (sqlite3_step(found.get()) != SQLITE_ROW) fail();
+  const auto says = column(found.get(), 0);
+  if (says != "ok") throw Damaged("StoreFailed", path_ + ": " + std::string(says));
 }
 
 void CacheFile::load(const Take& take) {
@@ -114,10 +126,12 @@ void CacheFile::step(sqlite3_stmt* statement) {
 
 void CacheFile::fail() {
   const std::string why = database_ ? sqlite3_errmsg(database_.get()) : "out of memory";
+  const int code = database_ ? sqlite3_errcode(database_.get()) : SQLITE_NOMEM;
   if (changed_) {
     sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
     changed_ = false;
   }
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) throw Damaged("StoreFailed", path_ + ": " + why);
   throw Error("StoreFailed", path_ + ": " + why);
 }
 

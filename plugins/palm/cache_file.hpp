@@ -40,6 +40,7 @@ class CacheFile {
   using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
 
   void open();
+  void check();
   void begin();
   void run(const char* sql);
   Statement prepare(const char* sql);

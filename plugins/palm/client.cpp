@@ -138,6 +138,7 @@ void Asker::check_name(std::string_view name) {
 // one.
 void Asker::open_sockets() {
   ready_ = push_stands_ = sub_stands_ = false;
+  settling_.end();
   push_watch_.end();
   sub_watch_.end();
   push_event_watch_.end();
@@ -146,8 +147,17 @@ void Asker::open_sockets() {
   sub_events_.reset();
   sub_.reset();
   push_.reset();
-  push_.emplace(host_, ZMQ_PUSH, zmq::SocketPlan(host_, {push_address_}),
-                [this](void* socket) { push_events_.emplace(host_, socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED); });
+  try {
+    open_push();
+  } catch (const Error& error) {
+    host_.warn(std::string("the server's addresses cannot be used: ") + error.what());
+  }
+}
+
+void Asker::open_push() {
+  push_.emplace(host_, ZMQ_PUSH, zmq::SocketPlan(host_, {push_address_}), [this](void* socket) {
+    push_events_.emplace(host_, socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
+  });
   push_event_watch_ =
       host_.watch_socket(push_events_->socket(), BP_READABLE | BP_ALWAYS | BP_ALONE,
                          [this](std::uint32_t) { note_connection(*push_events_, push_stands_); });
@@ -157,30 +167,43 @@ void Asker::open_sockets() {
   });
 }
 
+void Asker::open_sub() {
+  sub_.emplace(host_, ZMQ_SUB, zmq::SocketPlan(host_, {sub_address_}), [this](void* socket) {
+    zmq::set_option(socket, "connect", ZMQ_RCVHWM, 0);
+    zmq::set_option(socket, "linger", ZMQ_LINGER, 0);  // a subscription need not outlive its socket
+    zmq_setsockopt(socket, ZMQ_SUBSCRIBE, uuid_.data(), uuid_.size());
+    sub_events_.emplace(host_, socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
+  });
+  sub_event_watch_ =
+      host_.watch_socket(sub_events_->socket(), BP_READABLE | BP_ALWAYS | BP_ALONE,
+                         [this](std::uint32_t) { note_connection(*sub_events_, sub_stands_); });
+  sub_watch_ = host_.watch_socket(sub_->get(), BP_READABLE | BP_ALWAYS | BP_ALONE, [this](std::uint32_t) {
+    receiver_.run(sub_->get(), [this](Message answer) {
+      take_answer(std::move(answer));
+      return true;
+    });
+  });
+}
+
 void Asker::note_connection(zmq::SocketEvents& events, bool& stands) {
-  while (events.next()) stands = true;
+  while (const auto event = events.next()) stands = event->what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
   if (push_stands_ && !sub_) {
-    sub_.emplace(host_, ZMQ_SUB, zmq::SocketPlan(host_, {sub_address_}), [this](void* socket) {
-      zmq::set_option(socket, "connect", ZMQ_RCVHWM, 0);
-      zmq_setsockopt(socket, ZMQ_SUBSCRIBE, uuid_.data(), uuid_.size());
-      sub_events_.emplace(host_, socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
-    });
-    sub_event_watch_ =
-        host_.watch_socket(sub_events_->socket(), BP_READABLE | BP_ALWAYS | BP_ALONE,
-                           [this](std::uint32_t) { note_connection(*sub_events_, sub_stands_); });
-    sub_watch_ = host_.watch_socket(sub_->get(), BP_READABLE | BP_ALWAYS | BP_ALONE, [this](std::uint32_t) {
-      receiver_.run(sub_->get(), [this](Message answer) {
-        take_answer(std::move(answer));
-        return true;
-      });
-    });
+    try {
+      open_sub();
+    } catch (const Error& error) {
+      host_.warn(std::string("the server's addresses cannot be used: ") + error.what());
+    }
   }
   check_ready();
 }
 
+// A server that comes back may have our next message before our subscription, so nothing is pushed until
+// both connections stand again.
 void Asker::check_ready() {
-  if (ready_ || !push_stands_ || !sub_stands_) return;
-  ready_ = true;
+  const bool stand = push_stands_ && sub_stands_;
+  if (stand == std::exchange(ready_, stand)) return;
+  settling_.end();
+  if (!stand) return;
   settling_ = host_.after(subscription_takes, [this] {
     settling_.end();
     if (std::exchange(busy_, false)) host_.resume();
@@ -239,8 +262,8 @@ void Asker::eval(const Call<Bytes>& call, const std::string& function, const Byt
   Question question;
   question.call = call;
   if (!push(fields, std::move(question)))
-    call.fail("Disconnected",
-              ready_ ? "too many messages wait for their answers" : "the server is not connected");
+    call.fail("Disconnected", questions_.size() < max_waiting_ ? "the server is not connected"
+                                                               : "too many messages wait for their answers");
 }
 
 void Asker::get(const Call<std::optional<Bytes>>& call, const std::string& key) { cache_get(db_, call, key); }

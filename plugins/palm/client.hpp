@@ -81,6 +81,8 @@ class Asker {
   void look_up_addresses();
   void check_name(std::string_view name);
   void open_sockets();
+  void open_push();
+  void open_sub();
   void note_connection(zmq::SocketEvents& events, bool& stands);
   void check_ready();
   bool push(const Fields& fields, Question question);

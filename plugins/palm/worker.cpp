@@ -31,7 +31,7 @@ void Worker::publish(Functions& functions) {
 
 void Worker::start() {
   db_.start([this] { look_up_addresses(); });
-  if (!push_address_.empty() && !pull_address_.empty()) open_sockets();
+  open_sockets();
 }
 
 void Worker::stop() {
@@ -43,49 +43,65 @@ void Worker::stop() {
   db_.stop();
 }
 
-// A master that came back may have other addresses than before.
+// A master that came back may have other addresses than before. Both are known before either is used: a job
+// of the new master has its result sent there.
 void Worker::look_up_addresses() {
-  const auto look_up = [this](const char* option, const char* key, std::string& address) {
-    if (host_.option(option).present()) return;
-    db_.get(key, [this, key, &address](std::string_view found) { take_address(address, found, key); });
+  const bool asks_push = !host_.option("push_address").present();
+  const bool asks_pull = !host_.option("pull_address").present();
+  const auto look_up = [this](const char* key, std::string& address, bool last) {
+    db_.get(key, [this, key, &address, last](std::string_view found) {
+      take_address(address, found, key);
+      if (last) open_sockets();
+    });
   };
-  look_up("push_address", "worker_push_address", push_address_);
-  look_up("pull_address", "worker_pull_address", pull_address_);
+  if (asks_push) look_up("worker_push_address", push_address_, !asks_pull);
+  if (asks_pull) look_up("worker_pull_address", pull_address_, true);
 }
 
 void Worker::take_address(std::string& address, std::string_view found, std::string_view key) {
-  if (found.empty()) {
-    host_.warn("the server at the db address has no " + std::string(key) + ": it is no master; asking again");
-    retry_ = host_.after(look_up_again_after, [this] { look_up_addresses(); });
+  if (!found.empty()) {
+    address = found;
     return;
   }
-  if (found == address) return;
-  address = found;
-  if (!push_address_.empty() && !pull_address_.empty()) open_sockets();
+  host_.warn("the server at the db address has no " + std::string(key) + ": it is no master; asking again");
+  retry_ = host_.after(look_up_again_after, [this] { look_up_addresses(); });
 }
 
+// Only what has another address now is opened anew: the other socket may hold jobs or results.
 void Worker::open_sockets() {
-  jobs_watch_.end();
-  results_watch_.end();
+  if (push_address_.empty() || pull_address_.empty()) return;
   try {
-    results_.emplace(host_, ZMQ_PUSH, zmq::SocketPlan(host_, {pull_address_}));
-    results_watch_ = host_.watch_socket(results_->get(), 0, [this](std::uint32_t) {
-      waiting_ = false;
-      results_watch_.events(0);
-      host_.resume();
-    });
-    if (std::exchange(waiting_, false)) host_.resume();
-    if (draining_) return;
-    jobs_.emplace(host_, ZMQ_PULL, zmq::SocketPlan(host_, {push_address_}));
-    jobs_watch_ = host_.watch_socket(jobs_->get(), BP_READABLE | BP_ALONE, [this](std::uint32_t) {
-      receiver_.run(jobs_->get(), [this](Message job) {
-        take_job(std::move(job));
-        return true;
-      });
-    });
+    if (results_at_ != pull_address_) open_results();
+    if (jobs_at_ != push_address_ && !draining_) open_jobs();
   } catch (const Error& error) {
     host_.warn(std::string("the master's addresses cannot be used: ") + error.what());
   }
+}
+
+void Worker::open_results() {
+  results_at_.clear();
+  results_watch_.end();
+  results_.emplace(host_, ZMQ_PUSH, zmq::SocketPlan(host_, {pull_address_}));
+  results_at_ = pull_address_;
+  results_watch_ = host_.watch_socket(results_->get(), 0, [this](std::uint32_t) {
+    waiting_ = false;
+    results_watch_.events(0);
+    host_.resume();
+  });
+  if (std::exchange(waiting_, false)) host_.resume();
+}
+
+void Worker::open_jobs() {
+  jobs_at_.clear();
+  jobs_watch_.end();
+  jobs_.emplace(host_, ZMQ_PULL, zmq::SocketPlan(host_, {push_address_}));
+  jobs_at_ = push_address_;
+  jobs_watch_ = host_.watch_socket(jobs_->get(), BP_READABLE | BP_ALONE, [this](std::uint32_t) {
+    receiver_.run(jobs_->get(), [this](Message job) {
+      take_job(std::move(job));
+      return true;
+    });
+  });
 }
 
 void Worker::take_job(Message job) {

@@ -51,11 +51,15 @@ class Worker {
   void look_up_addresses();
   void take_address(std::string& address, std::string_view found, std::string_view key);
   void open_sockets();
+  void open_results();
+  void open_jobs();
   void take_job(Message job);
 
   Host host_;
   std::string push_address_;  // from which jobs come; empty: not known yet
   std::string pull_address_;  // to which results go
+  std::string jobs_at_;       // the address of the open socket; empty: there is none
+  std::string results_at_;
   DbLink db_;
   zmq::Receiver receiver_;
   std::optional<zmq::Socket> jobs_;

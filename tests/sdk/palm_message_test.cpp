@@ -43,7 +43,7 @@ std::string field_1000(std::string_view text) {
 // ---- bytes ------------------------------------------------------------------------------------------
 
 TEST(PalmMessages, EncodeToTheBytesOfTheRealThing) {
-  for (const auto& each : vectors("palm/message.json")["encode"]) {
+  for (const auto& each : vectors("palm/message.json", "encode")) {
     auto message = message_of(each["message"]);
     auto bytes = from_hex(each["hex"].get<std::string>());
     if (each.contains("repeat")) {
@@ -57,7 +57,7 @@ TEST(PalmMessages, EncodeToTheBytesOfTheRealThing) {
 }
 
 TEST(PalmMessages, DecodeOrAreRefusedAsTheRealThingHasIt) {
-  for (const auto& each : vectors("palm/message.json")["decode"]) {
+  for (const auto& each : vectors("palm/message.json", "decode")) {
     const auto bytes = from_hex(each["hex"].get<std::string>());
     if (!each["valid"].get<bool>()) {
       EXPECT_NE(complaint(bytes), "") << each["name"];
@@ -71,7 +71,7 @@ TEST(PalmMessages, DecodeOrAreRefusedAsTheRealThingHasIt) {
 }
 
 TEST(PalmMessages, OfRealTrafficComeBackByteForByte) {
-  for (const auto& each : vectors("palm/traffic.json")["messages"]) {
+  for (const auto& each : vectors("palm/traffic.json", "messages")) {
     const auto bytes = from_hex(each["hex"].get<std::string>());
     EXPECT_EQ(PalmMessage(read(bytes)), message_of(each["message"])) << each["on"];
     EXPECT_EQ(again(bytes), bytes) << each["on"];

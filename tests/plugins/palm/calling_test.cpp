@@ -12,7 +12,7 @@ using Payloads = std::vector<std::string>;
 
 // A palm.functions of server "server" whose component "tools" publishes foo, boom and echo-like names; the
 // test is what runs these functions.
-class Functions : public testing::Test {
+class CalledFunctions : public testing::Test {
  protected:
   void start(std::vector<OptionText> options = {}, const char* server = "server") {
     options.emplace_back("functions", "[tools, more]");
@@ -77,7 +77,7 @@ class Functions : public testing::Test {
 
 // ---- a call -----------------------------------------------------------------------------------------
 
-TEST_F(Functions, ACallGoesToTheFunctionAndItsResultIsTheNewPayload) {
+TEST_F(CalledFunctions, ACallGoesToTheFunctionAndItsResultIsTheNewPayload) {
   start();
   auto message = request_of("c", "a message");
   message.cache = "key";
@@ -93,7 +93,7 @@ TEST_F(Functions, ACallGoesToTheFunctionAndItsResultIsTheNewPayload) {
   EXPECT_EQ(last(), message);
 }
 
-TEST_F(Functions, AFunctionSeesTheWholeMessage) {
+TEST_F(CalledFunctions, AFunctionSeesTheWholeMessage) {
   start({{"cache", "db"}});
   auto message = request_of("a client\n100%", "x", "server.foo other.bar");
   message.cache = "key";
@@ -108,7 +108,7 @@ TEST_F(Functions, AFunctionSeesTheWholeMessage) {
   EXPECT_EQ(call.header("palm-cache-component"), "db");
 }
 
-TEST_F(Functions, ALargePayloadReachesItsFunctionWhole) {
+TEST_F(CalledFunctions, ALargePayloadReachesItsFunctionWhole) {
   start();
   const std::string large(1'000'000, 'x');
   ask({large});
@@ -117,7 +117,7 @@ TEST_F(Functions, ALargePayloadReachesItsFunctionWhole) {
   EXPECT_EQ(sent(), Payloads{"done"});
 }
 
-TEST_F(Functions, TextAndBytesAreResults) {
+TEST_F(CalledFunctions, TextAndBytesAreResults) {
   start();
   ask({"1", "2", "3"});
   answer_value("1", Value("text"));
@@ -126,14 +126,14 @@ TEST_F(Functions, TextAndBytesAreResults) {
   EXPECT_EQ(sent(), (Payloads{"text", "bytes\0!"s, ""}));
 }
 
-TEST_F(Functions, OfSeveralWordsTheOneAtTheStageIsCalled) {
+TEST_F(CalledFunctions, OfSeveralWordsTheOneAtTheStageIsCalled) {
   start();
   ask_for("other.f server.boom", 1);
   ASSERT_EQ(host().calls().size(), 1u);
   EXPECT_EQ(host().calls()[0].target, "tools.boom");
 }
 
-TEST_F(Functions, TheFirstComponentThatHasAFunctionWins) {
+TEST_F(CalledFunctions, TheFirstComponentThatHasAFunctionWins) {
   offer("more", "foo");
   offer("more", "bar");
   start();
@@ -143,14 +143,14 @@ TEST_F(Functions, TheFirstComponentThatHasAFunctionWins) {
   EXPECT_EQ(host().calls()[1].target, "more.bar");
 }
 
-TEST_F(Functions, FunctionsOfOtherComponentsAreNotForCallers) {
+TEST_F(CalledFunctions, FunctionsOfOtherComponentsAreNotForCallers) {
   offer("secret", "stop");
   start();
   ask_for("server.stop");
   EXPECT_TRUE(error().starts_with("unknown_function: "));
 }
 
-TEST_F(Functions, AFunctionThatComesLaterIsFoundLater) {
+TEST_F(CalledFunctions, AFunctionThatComesLaterIsFoundLater) {
   start();
   host().stop_clock();
   offer("tools", "late");
@@ -161,35 +161,35 @@ TEST_F(Functions, AFunctionThatComesLaterIsFoundLater) {
   EXPECT_EQ(host().calls().size(), 1u);
 }
 
-TEST_F(Functions, AServerOfNoNameTakesCallsForAny) {
+TEST_F(CalledFunctions, AServerOfNoNameTakesCallsForAny) {
   start({}, nullptr);
   ask_for("whatever.foo");
   EXPECT_EQ(host().calls()[0].target, "tools.foo");
   EXPECT_EQ(host().calls()[0].message.header("palm-server"), "whatever");
 }
 
-TEST_F(Functions, AComponentWithoutFunctionsIsWarnedAbout) {
+TEST_F(CalledFunctions, AComponentWithoutFunctionsIsWarnedAbout) {
   start();
   EXPECT_TRUE(host().logged("component more publishes no function"));
 }
 
 // ---- echo -------------------------------------------------------------------------------------------
 
-TEST_F(Functions, EchoAnswersWithItsPayload) {
+TEST_F(CalledFunctions, EchoAnswersWithItsPayload) {
   start();
   ask_for("server.echo");
   EXPECT_EQ(sent(), Payloads{"payload"});
   EXPECT_FALSE(last().error);
 }
 
-TEST_F(Functions, AnEchoOfAComponentIsCalledInstead) {
+TEST_F(CalledFunctions, AnEchoOfAComponentIsCalledInstead) {
   offer("tools", "echo");
   start();
   ask_for("server.echo");
   EXPECT_EQ(host().calls()[0].target, "tools.echo");
 }
 
-TEST_F(Functions, WithoutEchoThereIsNone) {
+TEST_F(CalledFunctions, WithoutEchoThereIsNone) {
   start({{"echo", "false"}});
   ask_for("server.echo");
   EXPECT_TRUE(error().starts_with("unknown_function: "));
@@ -197,25 +197,25 @@ TEST_F(Functions, WithoutEchoThereIsNone) {
 
 // ---- the error table --------------------------------------------------------------------------------
 
-TEST_F(Functions, ACallForAnotherServerIsAnError) {
+TEST_F(CalledFunctions, ACallForAnotherServerIsAnError) {
   start();
   ask_for("other.foo");
   EXPECT_EQ(error(), "wrong_server: this is server server, the call is for other");
 }
 
-TEST_F(Functions, AServersNameMayHoldDots) {
+TEST_F(CalledFunctions, AServersNameMayHoldDots) {
   start({}, "my.server");
   ask_for("my.server.foo");
   EXPECT_EQ(host().calls().size(), 1u);
 }
 
-TEST_F(Functions, AnUnknownFunctionIsAnError) {
+TEST_F(CalledFunctions, AnUnknownFunctionIsAnError) {
   start();
   ask_for("server.bar");
   EXPECT_EQ(error(), "unknown_function: bar is no function of this server");
 }
 
-TEST_F(Functions, AMalformedFunctionStringIsAnError) {
+TEST_F(CalledFunctions, AMalformedFunctionStringIsAnError) {
   start();
   for (const auto* function : {"", "foo", ".foo", "server."}) {
     ask_for(function);
@@ -223,7 +223,7 @@ TEST_F(Functions, AMalformedFunctionStringIsAnError) {
   }
 }
 
-TEST_F(Functions, AStageThatIsNotThereIsAnError) {
+TEST_F(CalledFunctions, AStageThatIsNotThereIsAnError) {
   start();
   for (const std::int64_t stage :
        {std::int64_t{2}, std::int64_t{-1}, std::numeric_limits<std::int64_t>::min()}) {
@@ -232,7 +232,7 @@ TEST_F(Functions, AStageThatIsNotThereIsAnError) {
   }
 }
 
-TEST_F(Functions, AFunctionThatFailsIsAnError) {
+TEST_F(CalledFunctions, AFunctionThatFailsIsAnError) {
   start();
   ask({"x"});
   host().answer_error(call("x"), "ValueError", "no", "where it happened");
@@ -241,7 +241,7 @@ TEST_F(Functions, AFunctionThatFailsIsAnError) {
   EXPECT_EQ(host().metric("errors"), 1);
 }
 
-TEST_F(Functions, AnErrorKeepsTheEnvelopeAndTheUnknown) {
+TEST_F(CalledFunctions, AnErrorKeepsTheEnvelopeAndTheUnknown) {
   start({{"error_payload", "failed"}});
   auto message = request_of("c", "x", "server.none");
   message.stage = 2;
@@ -254,14 +254,14 @@ TEST_F(Functions, AnErrorKeepsTheEnvelopeAndTheUnknown) {
   EXPECT_EQ(last(), message);
 }
 
-TEST_F(Functions, AFunctionThatReturnsNothingIsAnErrorUnlessItMayBeSilent) {
+TEST_F(CalledFunctions, AFunctionThatReturnsNothingIsAnErrorUnlessItMayBeSilent) {
   start();
   ask({"x"});
   answer_value("x", Value());
   EXPECT_EQ(error(), "function_failed: the function returned nothing");
 }
 
-TEST_F(Functions, ASilentFunctionMakesNoMessage) {
+TEST_F(CalledFunctions, ASilentFunctionMakesNoMessage) {
   start({{"silent", "true"}});
   ask({"x", "y"});
   answer_value("x", Value());
@@ -269,7 +269,7 @@ TEST_F(Functions, ASilentFunctionMakesNoMessage) {
   EXPECT_EQ(sent(), Payloads{"result"});
 }
 
-TEST_F(Functions, AResultThatIsNeitherBytesNorTextIsAnError) {
+TEST_F(CalledFunctions, AResultThatIsNeitherBytesNorTextIsAnError) {
   start();
   for (const Value& value : {Value(5), Value(true), Value(Array{Value("x")})}) {
     ask({"x"});
@@ -279,7 +279,7 @@ TEST_F(Functions, AResultThatIsNeitherBytesNorTextIsAnError) {
   }
 }
 
-TEST_F(Functions, AResultThatCannotBeReadIsAnError) {
+TEST_F(CalledFunctions, AResultThatCannotBeReadIsAnError) {
   start();
   ask({"x", "y"});
   host().answer(call("x"), {"\xC1"}, BP_MSGPACK);
@@ -288,7 +288,7 @@ TEST_F(Functions, AResultThatCannotBeReadIsAnError) {
   EXPECT_EQ(sent(), Payloads{"next"});
 }
 
-TEST_F(Functions, ACallThatNothingTakesIsAnError) {
+TEST_F(CalledFunctions, ACallThatNothingTakesIsAnError) {
   start();
   for (const auto refusal : {BP_NO_ROUTE, BP_REJECTED}) {
     host().answer_sends([refusal](const FakeSent& item) { return item.target.empty() ? BP_SENT : refusal; });
@@ -298,7 +298,7 @@ TEST_F(Functions, ACallThatNothingTakesIsAnError) {
   EXPECT_EQ(host().holding(), 0u);
 }
 
-TEST_F(Functions, AMessageThatSaysAnErrorPassesByAsItIs) {
+TEST_F(CalledFunctions, AMessageThatSaysAnErrorPassesByAsItIs) {
   start();
   auto failed = request_of("c", "0");
   failed.error = "function_failed: earlier";
@@ -308,7 +308,7 @@ TEST_F(Functions, AMessageThatSaysAnErrorPassesByAsItIs) {
   EXPECT_TRUE(host().calls().empty());
 }
 
-TEST_F(Functions, WhatIsNoMessageIsMalformed) {
+TEST_F(CalledFunctions, WhatIsNoMessageIsMalformed) {
   start();
   EXPECT_EQ(host().deliver(host().message({"garbage"})), BP_MALFORMED);
   EXPECT_EQ(host().deliver(host().message()), BP_MALFORMED);
@@ -316,7 +316,7 @@ TEST_F(Functions, WhatIsNoMessageIsMalformed) {
   EXPECT_EQ(host().calls().size(), 1u);
 }
 
-TEST_F(Functions, ACallThatTakesTooLongHasFailed) {
+TEST_F(CalledFunctions, ACallThatTakesTooLongHasFailed) {
   start({{"call_timeout", "2s"}});
   host().stop_clock();
   ask({"x"});
@@ -327,13 +327,13 @@ TEST_F(Functions, ACallThatTakesTooLongHasFailed) {
   EXPECT_EQ(sent(), Payloads{});
 }
 
-TEST_F(Functions, NamingNoComponentIsRefused) {
+TEST_F(CalledFunctions, NamingNoComponentIsRefused) {
   EXPECT_NE(zmq::start_refusal<Calling>({{"functions", "[]"}}), "");
 }
 
 // ---- order ------------------------------------------------------------------------------------------
 
-TEST_F(Functions, ResultsGoOutInTheOrderOfTheirCalls) {
+TEST_F(CalledFunctions, ResultsGoOutInTheOrderOfTheirCalls) {
   start();
   ask({"1", "2", "3"});
   answer("3", "third");
@@ -345,7 +345,7 @@ TEST_F(Functions, ResultsGoOutInTheOrderOfTheirCalls) {
   EXPECT_EQ(host().holding(), 0u);
 }
 
-TEST_F(Functions, ErrorsAndEchoesKeepTheirPlaceToo) {
+TEST_F(CalledFunctions, ErrorsAndEchoesKeepTheirPlaceToo) {
   start();
   ask({"1"});
   ask_for("server.none");
@@ -355,7 +355,7 @@ TEST_F(Functions, ErrorsAndEchoesKeepTheirPlaceToo) {
   EXPECT_EQ(sent(), (Payloads{"first", "0", "payload"}));
 }
 
-TEST_F(Functions, UnorderedResultsGoOutAsTheyCome) {
+TEST_F(CalledFunctions, UnorderedResultsGoOutAsTheyCome) {
   start({{"ordered", "false"}});
   ask({"1", "2", "3"});
   answer("3", "third");
@@ -365,7 +365,7 @@ TEST_F(Functions, UnorderedResultsGoOutAsTheyCome) {
   EXPECT_EQ(sent(), (Payloads{"first", "second"}));
 }
 
-TEST_F(Functions, ASecondOutcomeOfACallIsIgnored) {
+TEST_F(CalledFunctions, ASecondOutcomeOfACallIsIgnored) {
   start();
   ask({"1", "2"});
   answer("1", "first");
@@ -377,7 +377,7 @@ TEST_F(Functions, ASecondOutcomeOfACallIsIgnored) {
 
 // ---- several results --------------------------------------------------------------------------------
 
-TEST_F(Functions, EveryItemOfAStreamIsAMessage) {
+TEST_F(CalledFunctions, EveryItemOfAStreamIsAMessage) {
   start({{"many", "true"}});
   ask({"x"});
   EXPECT_TRUE(host().calls()[0].message.has(BP_STREAM));
@@ -389,7 +389,7 @@ TEST_F(Functions, EveryItemOfAStreamIsAMessage) {
   EXPECT_EQ(sent(), Payloads{});
 }
 
-TEST_F(Functions, StreamsKeepTheOrderOfTheirCalls) {
+TEST_F(CalledFunctions, StreamsKeepTheOrderOfTheirCalls) {
   start({{"many", "true"}});
   ask({"x", "y"});
   item("y", "y1");
@@ -402,7 +402,7 @@ TEST_F(Functions, StreamsKeepTheOrderOfTheirCalls) {
   EXPECT_EQ(sent(), Payloads{"y2"});
 }
 
-TEST_F(Functions, AStreamThatFailsHalfwayKeepsItsItemsAndOneErrorFollows) {
+TEST_F(CalledFunctions, AStreamThatFailsHalfwayKeepsItsItemsAndOneErrorFollows) {
   start({{"many", "true"}});
   ask({"x"});
   item("x", "1");
@@ -411,7 +411,7 @@ TEST_F(Functions, AStreamThatFailsHalfwayKeepsItsItemsAndOneErrorFollows) {
   EXPECT_EQ(last().error, "function_failed: foo: ValueError: no");
 }
 
-TEST_F(Functions, AListIsManyResultsAndAnEmptyOneNone) {
+TEST_F(CalledFunctions, AListIsManyResultsAndAnEmptyOneNone) {
   start({{"many", "true"}});
   ask({"list", "empty", "one", "nothing"});
   answer_value("list", Value(Array{Value("a"), Value(Bytes{"b"})}));
@@ -422,7 +422,7 @@ TEST_F(Functions, AListIsManyResultsAndAnEmptyOneNone) {
   EXPECT_EQ(host().holding(), 0u);
 }
 
-TEST_F(Functions, AListWithSomethingElseInItStandsUpToThereAndOneErrorFollows) {
+TEST_F(CalledFunctions, AListWithSomethingElseInItStandsUpToThereAndOneErrorFollows) {
   start({{"many", "true"}});
   ask({"x"});
   answer_value("x", Value(Array{Value("a"), Value(5), Value("b")}));
@@ -432,7 +432,7 @@ TEST_F(Functions, AListWithSomethingElseInItStandsUpToThereAndOneErrorFollows) {
 
 // ---- back pressure, and whoever asked ---------------------------------------------------------------
 
-TEST_F(Functions, AtTheMostCallsItIsBusyUntilOneEnds) {
+TEST_F(CalledFunctions, AtTheMostCallsItIsBusyUntilOneEnds) {
   start({{"max_calls", "2"}, {"ordered", "false"}});
   ask({"1", "2", "3"});
   EXPECT_EQ(host().busy_messages(), 1u);
@@ -443,7 +443,7 @@ TEST_F(Functions, AtTheMostCallsItIsBusyUntilOneEnds) {
   EXPECT_EQ(host().busy_messages(), 0u);
 }
 
-TEST_F(Functions, AResultThatWaitsForTheOneBeforeItCountsAsACall) {
+TEST_F(CalledFunctions, AResultThatWaitsForTheOneBeforeItCountsAsACall) {
   start({{"max_calls", "2"}});
   ask({"1", "2", "3"});
   answer("2", "second");
@@ -455,7 +455,7 @@ TEST_F(Functions, AResultThatWaitsForTheOneBeforeItCountsAsACall) {
   EXPECT_EQ(sent(), (Payloads{"first", "second"}));
 }
 
-TEST_F(Functions, WhenTheWayOutIsFullItTakesNoMoreAndForgetsNothing) {
+TEST_F(CalledFunctions, WhenTheWayOutIsFullItTakesNoMoreAndForgetsNothing) {
   start();
   host().answer_sends(BP_PAUSED);
   ask({"1"});
@@ -470,7 +470,7 @@ TEST_F(Functions, WhenTheWayOutIsFullItTakesNoMoreAndForgetsNothing) {
   EXPECT_EQ(sent(), Payloads{"second"});
 }
 
-TEST_F(Functions, WhoeverAskedGetsTheResultAndSoDoTheRoutes) {
+TEST_F(CalledFunctions, WhoeverAskedGetsTheResultAndSoDoTheRoutes) {
   start();
   host().deliver(host().request("", {bytes_of(request_of("c", "x"))}));
   answer("x", "result");
@@ -480,7 +480,7 @@ TEST_F(Functions, WhoeverAskedGetsTheResultAndSoDoTheRoutes) {
   EXPECT_FALSE(host().sent()[0].message.wants_reply());
 }
 
-TEST_F(Functions, AThousandCallsAnsweredInAnyOrderGoOutInOrder) {
+TEST_F(CalledFunctions, AThousandCallsAnsweredInAnyOrderGoOutInOrder) {
   start();
   Payloads payloads;
   Payloads expected;
