@@ -24,9 +24,9 @@ struct Transcript {
 };
 
 std::vector<Transcript> transcripts_of(const std::string& scene) {
-  const auto content = vectors("palm/scenes.json");
+  const auto transcripts = vectors("palm/scenes.json", "transcripts");
   std::vector<Transcript> all;
-  for (const auto& entry : content.at("transcripts")) {
+  for (const auto& entry : transcripts) {
     if (entry.at("scene") != scene) continue;
     Transcript made{entry.at("says"), entry.at("client"), {}, {}};
     for (const std::string hex : entry.at("send")) made.sent.push_back(from_hex(hex));

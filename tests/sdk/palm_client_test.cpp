@@ -87,7 +87,7 @@ class PalmClientFrames : public ::testing::Test {
     return test::from_hex(frames_.at(name).at("hex").get<std::string>());
   }
 
-  const nlohmann::json frames_ = test::vectors("palm/client.json").at("frames");
+  const nlohmann::json frames_ = test::vectors("palm/client.json", "frames");
   Peer db_{ZMQ_REP};
   Peer pull_{ZMQ_PULL};
   Peer publisher_{ZMQ_XPUB};

@@ -301,7 +301,7 @@ const std::vector<Mistake> in_option{
             "option 1: name is \"a b\", expected a word"},
     Mistake{"Twice", [](Tables& t) { t.options[1].name = "bind"; }, "option \"bind\" is there twice"},
     Mistake{"UnknownType", [](Tables& t) { t.options[0].type = 99; },
-            "option \"bind\": type is 99, expected a bp_option_type from 0 to 12"},
+            "option \"bind\": type is 99, expected a bp_option_type from 0 to 14"},
     Mistake{"RequiredIsNeither", [](Tables& t) { t.options[0].required = 2; },
             "required is 2, expected 0 or 1"},
     Mistake{"RequiredWithDefault", [](Tables& t) { t.options[0].default_text = "tcp://*:1"; },
