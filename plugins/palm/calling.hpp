@@ -51,12 +51,13 @@ class Calling {
  private:
   struct Call {
     Message message;               // as it came
+    Fields fields;                 // views of it
     std::vector<Message> results;  // that may not go out yet
     bool done = false;
   };
 
-  void begin(Message message);
-  void ask(std::uint64_t number, const Fields& fields, const Selected& selected, const std::string& target);
+  void begin(Message message, const Fields& fields);
+  void ask(std::uint64_t number, const Selected& selected, const std::string& target);
   const std::string* target_of(std::string_view function);
   void look_up_functions();
   void take_outcome(std::uint64_t number, Message outcome);
