@@ -141,7 +141,7 @@ void Calling::ask(std::uint64_t number, const Selected& selected, const std::str
   const auto& fields = call.fields;
   Message request = host_.message();
   append_part(request, call.message.raw(0), fields.payload);
-  request.set_headers(detail::call_headers(fields, any_server_ ? selected.server : server_, cache_));
+  request.set_headers(headers_of(fields, any_server_ ? selected.server : server_));
   auto& envelope = request.envelope();
   const auto& origin = call.message.envelope();
   envelope.flags = BP_REQUEST | (many_ ? BP_STREAM : 0U);
@@ -162,6 +162,30 @@ void Calling::ask(std::uint64_t number, const Selected& selected, const std::str
                   (sent == Sent::no_route ? ": nothing takes this call" : ": too many calls wait for it"));
     end(number);
   }
+}
+
+// Valid until the next call.
+std::string_view Calling::headers_of(const Fields& fields, std::string_view server) {
+  auto& known = headers_;
+  if (known.kept == 0 || known.server != server || known.pipeline != fields.pipeline ||
+      known.client != fields.client || known.stage != fields.stage || known.function != fields.function) {
+    known.server = server;
+    known.pipeline = fields.pipeline;
+    known.client = fields.client;
+    known.stage = fields.stage;
+    known.function = fields.function;
+    auto others = fields;
+    others.cache = {};
+    known.lines = detail::call_headers(others, server, cache_);
+    known.kept = known.lines.size();
+  }
+  known.lines.resize(known.kept);
+  if (std::all_of(fields.cache.begin(), fields.cache.end(), detail::is_plain) && !fields.cache.empty()) {
+    known.lines.append(detail::cache_header).append(": ").append(fields.cache).append("\n");
+  } else {
+    detail::add_header_line(known.lines, detail::cache_header, fields.cache);
+  }
+  return known.lines;
 }
 
 void Calling::on_reply(Message outcome) {
