@@ -97,19 +97,22 @@ Taken Calling::on_message(Message& message) {
     busy_ = true;
     return Taken::busy;
   }
-  read_message(message);  // Malformed: the host keeps it
-  begin(std::move(message));
+  auto fields = read_message(message);  // Malformed: the host keeps it
+  if (message.size() > 1) {
+    message.remove_front(message.size() - 1);
+    fields = read_message(message);  // a small frame has moved
+  }
+  begin(std::move(message), fields);
   return Taken::yes;
 }
 
-void Calling::begin(Message message) {
-  if (message.size() > 1) message.remove_front(message.size() - 1);
+void Calling::begin(Message message, const Fields& fields) {
   calls_.emplace_back();
   ++under_way_;
   auto& call = calls_.back();
   const auto number = first_ + calls_.size() - 1;
   call.message = std::move(message);
-  const auto fields = read_message(call.message);
+  call.fields = fields;
   if (fields.failed()) {
     call.results.push_back(std::move(call.message));
     return end(number);
@@ -124,7 +127,7 @@ void Calling::begin(Message message) {
               "this is server " + server_ + ", the call is for " + std::string(selected.server));
     return end(number);
   }
-  if (const auto* target = target_of(selected.function)) return ask(number, fields, selected, *target);
+  if (const auto* target = target_of(selected.function)) return ask(number, selected, *target);
   if (echo_ && selected.function == "echo") {
     call.results.push_back(std::move(call.message));
   } else {
@@ -133,12 +136,12 @@ void Calling::begin(Message message) {
   end(number);
 }
 
-void Calling::ask(std::uint64_t number, const Fields& fields, const Selected& selected,
-                  const std::string& target) {
+void Calling::ask(std::uint64_t number, const Selected& selected, const std::string& target) {
   auto& call = *find(number);
+  const auto& fields = call.fields;
   Message request = host_.message();
   append_part(request, call.message.raw(0), fields.payload);
-  request.set_headers(detail::call_headers(fields, any_server_ ? selected.server : server_, cache_));
+  request.set_headers(headers_of(fields, any_server_ ? selected.server : server_));
   auto& envelope = request.envelope();
   const auto& origin = call.message.envelope();
   envelope.flags = BP_REQUEST | (many_ ? BP_STREAM : 0U);
@@ -161,6 +164,30 @@ void Calling::ask(std::uint64_t number, const Fields& fields, const Selected& se
   }
 }
 
+// Valid until the next call.
+std::string_view Calling::headers_of(const Fields& fields, std::string_view server) {
+  auto& known = headers_;
+  if (known.kept == 0 || known.server != server || known.pipeline != fields.pipeline ||
+      known.client != fields.client || known.stage != fields.stage || known.function != fields.function) {
+    known.server = server;
+    known.pipeline = fields.pipeline;
+    known.client = fields.client;
+    known.stage = fields.stage;
+    known.function = fields.function;
+    auto others = fields;
+    others.cache = {};
+    known.lines = detail::call_headers(others, server, cache_);
+    known.kept = known.lines.size();
+  }
+  known.lines.resize(known.kept);
+  if (std::all_of(fields.cache.begin(), fields.cache.end(), detail::is_plain) && !fields.cache.empty()) {
+    known.lines.append(detail::cache_header).append(": ").append(fields.cache).append("\n");
+  } else {
+    detail::add_header_line(known.lines, detail::cache_header, fields.cache);
+  }
+  return known.lines;
+}
+
 void Calling::on_reply(Message outcome) {
   const auto number = outcome.envelope().cookie;
   if (find(number) != nullptr) take_outcome(number, std::move(outcome));
@@ -180,7 +207,7 @@ void Calling::take_outcome(std::uint64_t number, Message outcome) {
 
 void Calling::take_error(std::uint64_t number, const Message& outcome) {
   auto& call = *find(number);
-  const auto fields = read_message(call.message);
+  const auto& fields = call.fields;
   const auto traceback = part(outcome, 2);
   if (!traceback.empty()) host_.log(Severity::debug, traceback);
   add_error(call, function_failed,
@@ -220,7 +247,7 @@ void Calling::take_value(Call& call, std::string_view encoded) {
 }
 
 void Calling::add_result(Call& call, std::string_view payload) {
-  auto fields = read_message(call.message);
+  auto fields = call.fields;
   fields.payload = payload;
   Message result = host_.message_after(call.message);
   write_frame(fields, *result.add_empty());
@@ -229,7 +256,7 @@ void Calling::add_result(Call& call, std::string_view payload) {
 
 void Calling::add_error(Call& call, std::string_view code, std::string_view why) {
   errors_.add();
-  auto fields = read_message(call.message);
+  auto fields = call.fields;
   host_.warn("client " + std::string(fields.client) + " gets an error: " + std::string(code) + ": " +
              std::string(why));
   const auto text = error_text(code, why);

@@ -51,14 +51,27 @@ class Calling {
  private:
   struct Call {
     Message message;               // as it came
+    Fields fields;                 // views of it
     std::vector<Message> results;  // that may not go out yet
     bool done = false;
   };
 
-  void begin(Message message);
-  void ask(std::uint64_t number, const Fields& fields, const Selected& selected, const std::string& target);
+  // The headers of a call. Those that are the same for all messages of a client are kept from call to call.
+  struct Headers {
+    std::string server;
+    std::string pipeline;
+    std::string client;
+    std::int64_t stage = 0;
+    std::string function;
+    std::string lines;     // with the cache header of the latest call at the end
+    std::size_t kept = 0;  // bytes of the lines before it; 0: none yet
+  };
+
+  void begin(Message message, const Fields& fields);
+  void ask(std::uint64_t number, const Selected& selected, const std::string& target);
   const std::string* target_of(std::string_view function);
   void look_up_functions();
+  std::string_view headers_of(const Fields& fields, std::string_view server);
   void take_outcome(std::uint64_t number, Message outcome);
   void take_error(std::uint64_t number, const Message& outcome);
   void take_result(Call& call, const Message& outcome);
@@ -86,6 +99,7 @@ class Calling {
   std::string error_payload_;
   std::map<std::string, std::string, std::less<>> targets_;  // function -> component.function
   std::int64_t looked_up_ = 0;
+  Headers headers_;
   std::deque<Call> calls_;  // in the order they came; numbers go on from first_
   std::uint64_t first_ = 1;
   std::size_t under_way_ = 0;
