@@ -129,13 +129,19 @@ void Cache::start() {
 void Cache::load() {
   const auto wall = wall_clock();
   const auto now = host_.now();
+  std::vector<std::string> expired;
   file_->load([&](std::string_view key, std::string_view value, std::int64_t expires) {
-    if (expires != 0 && expires <= wall) return;
+    if (expires != 0 && expires <= wall) {
+      expired.emplace_back(key);
+      return;
+    }
     if (protect_preset_ && preset_.find(key) != preset_.end())
       return;  // of a time before they were protected
     const auto left = (expires - wall) * nanoseconds_per_millisecond;
     store_.set(key, value, now, expires == 0 ? 0 : now + left);
   });
+  for (const auto& key : expired) file_->remove(key);
+  commit();
 }
 
 void Cache::stop() {

@@ -78,7 +78,7 @@ class WorkerPush {
   Push push_;
 };
 
-inline constexpr std::array<Option, 9> publisher_options = {{
+inline constexpr std::array<Option, 8> publisher_options = {{
     {"pipelined", boolean, "false",
      "the results go to another server: topic = server, stage + 1. Otherwise they go to the client: topic = "
      "its UUID"},
@@ -89,12 +89,11 @@ inline constexpr std::array<Option, 9> publisher_options = {{
     {"hold", duration.between(0, 1e12), "5s",
      "how long a message waits for somebody to subscribe. What nobody wanted goes along the routes from "
      "here, if there are any"},
-    {"max_held", integer.between(0, 1e9), "100000", "messages that wait so at most; the oldest go first"},
+    {"max_held", integer.between(1, 1e9), "100000", "messages that wait so at most; the oldest go first"},
     {"max_held_bytes", backplane::size.between(0, 1e13), "256MiB", "bytes of the messages that wait so"},
     {"send_hwm", integer.between(0, zmq::most), "1000000",
      "messages that wait for a slow subscriber before the publisher takes no more. Nothing is dropped. 0: no "
      "limit"},
-    {"batch", integer.between(1, 65536), "256", "subscriptions taken in at a time"},
 }};
 
 // Publishes for subscribers that come late and read slowly: see publication.hpp. It must share its loop with
