@@ -109,6 +109,17 @@ TEST_F(PalmScene, SingleAnswersEveryCallOfARow) {
   expect_clean_stop(host);
 }
 
+TEST_F(PalmScene, AServerWithALimitStopsByItselfWhenItHasAnswered) {
+  HostProcess host(folder_.file(
+      "limited.yaml", "include: {file: palm/server.yaml, with: {functions: own, messages: 3, db: \"" +
+                          at("DB") + "\", pull: \"" + at("PULL") + "\", pub: \"" + at("PUB") +
+                          "\"}}\nplugins: [palm_tour]\ncomponents: {own: {kind: palm_tour.server}}\n"));
+  host.wait_until_ready();
+  PalmClient client(at("DB"));
+  EXPECT_THAT(client.job("my_server.foo", {"a", "b", "c"}, 3), SizeIs(3));
+  EXPECT_EQ(host.wait(), 0) << host.errors();
+}
+
 TEST_F(PalmScene, ErrorGivesTheErrorPayloadAndTheReason) {
   auto& host = play("error");
   PalmClient client(at("DB"));

@@ -218,6 +218,29 @@ TEST(PalmSub, PairedNeedsAsManyTopicsAsAddresses) {
 
 // ---- palm.rep ---------------------------------------------------------------------------------------
 
+TEST(PalmPull, HasFinishedAfterItsMessages) {
+  Peer push(ZMQ_PUSH);
+  FakeComponent<Pull> pull({{"connect", push.bind()}, {"messages", "2"}});
+  pull.start();
+  for (int i = 0; i < 3; ++i) push.send({bytes_of(plain_request)});
+  ASSERT_TRUE(pull.run_until([&] { return pull.finished(); }, kPatience));
+  EXPECT_EQ(pull.sent().size(), 2u);
+}
+
+TEST(PalmRep, WithoutAnyRouteAnswersOneAndDropsTheMessage) {
+  for (const auto* block : {"false", "true"}) {
+    FakeSettings unrouted;
+    unrouted.routed = false;
+    FakeComponent<Rep> rep({{"bind", any_port}, {"block", block}}, unrouted);
+    rep.start();
+    Peer peer(ZMQ_REQ);
+    peer.connect(endpoint_of(rep));
+    peer.send({bytes_of(plain_request)});
+    EXPECT_EQ(receives(rep, peer), Frames{"1"});
+    EXPECT_TRUE(rep.sent().empty());
+  }
+}
+
 TEST(PalmRep, AnswersOneAsSoonAsTheMessageIsTaken) {
   Listening<Rep> rep(ZMQ_REQ);
   rep.peer().send({bytes_of(plain_request)});
