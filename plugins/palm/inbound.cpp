@@ -24,6 +24,9 @@ Intake::Intake(Host host, int type, std::size_t frames, zmq::SocketPlan plan)
       frames_(frames),
       fill_cache_(host.option("fill_cache")),
       left_(std::int64_t{host.option("messages")} > 0 ? std::int64_t{host.option("messages")} : -1),
+      max_payload_(host.option("max_payload")),
+      error_payload_(host.option("error_payload").view()),
+      too_large_(host, "too_large", "messages whose payload was longer than max_payload"),
       plan_(std::move(plan)),
       receiver_(host) {}
 
@@ -80,12 +83,21 @@ void Intake::take(Message message) {
 void Intake::pass_on(Arrived arrived) {
   auto& [message, fields, descriptor] = arrived;
   if (door_ && !fields.client.empty()) door_->note(fields.client, descriptor);
-  if (fill_cache_ && fields.cache.empty()) {
+  if (max_payload_ > 0 && fields.payload.size() > max_payload_) {
+    refuse_payload(message, fields);
+  } else if (fill_cache_ && fields.cache.empty()) {
     fill_cache(message, fields);
   } else {
     message.remove_front(frames_ - 1);
   }
   host_.send(std::move(message));
+}
+
+void Intake::refuse_payload(Message& message, const Fields& fields) {
+  const auto why = "the payload has " + std::to_string(fields.payload.size()) + " bytes, the limit is " +
+                   std::to_string(max_payload_);
+  too_large_.happened("a message of client " + std::string(fields.client) + " is refused: " + why);
+  make_error(message, fields, error_payload_, function_failed, why);
 }
 
 Sub::Sub(Host host) {

@@ -21,6 +21,14 @@ inline constexpr std::array<Option, 1> fill_cache_option = {{
     {"fill_cache", boolean, "true", "give a message whose cache field is empty a fresh UUID there"},
 }};
 
+inline constexpr std::array<Option, 2> payload_options = {{
+    {"max_payload", backplane::size.between(0, 1e13), "0",
+     "a message with a longer payload goes on as an error reply. 0: no limit but max_message_size, beyond "
+     "which "
+     "the sender is disconnected"},
+    error_options[0],
+}};
+
 inline constexpr std::array<Option, 1> messages_option = {{
     {"messages", integer.between(0, 1e15), "0",
      "stop after so many messages; when all that brings messages has, the host drains and stops. 0: never"},
@@ -52,12 +60,16 @@ class Intake {
   void take(Message message);
   void finish();
   void pass_on(Arrived arrived);
+  void refuse_payload(Message& message, const Fields& fields);
 
   Host host_;
   int type_;
   std::size_t frames_;
   bool fill_cache_;
-  std::int64_t left_;  // messages to take; negative: any number
+  std::int64_t left_;        // messages to take; negative: any number
+  std::size_t max_payload_;  // 0: no limit
+  std::string error_payload_;
+  zmq::Trouble too_large_;
   zmq::SocketPlan plan_;
   zmq::Receiver receiver_;
   std::vector<std::string> topics_;  // empty: all
@@ -74,7 +86,7 @@ class Pull {
   static constexpr auto says = "Takes in the messages that PALM clients push.";
   static constexpr auto properties = inbound | service | connection;
   static constexpr auto options =
-      tables(palm_socket_options, fill_cache_option, messages_option, zmq::receive_options);
+      tables(palm_socket_options, fill_cache_option, payload_options, messages_option, zmq::receive_options);
 
   explicit Pull(Host host) : intake_(host, ZMQ_PULL, 1) {}
   void start() {
@@ -123,8 +135,8 @@ class Sub {
   static constexpr auto kind = "palm.sub";
   static constexpr auto says = "Takes in what a PALM server before this one publishes.";
   static constexpr auto properties = inbound | service | connection;
-  static constexpr auto options =
-      tables(palm_socket_options, previous_options, fill_cache_option, messages_option, subscriber_options);
+  static constexpr auto options = tables(palm_socket_options, previous_options, fill_cache_option,
+                                         payload_options, messages_option, subscriber_options);
 
   explicit Sub(Host host);
   void start();

@@ -218,6 +218,28 @@ TEST(PalmSub, PairedNeedsAsManyTopicsAsAddresses) {
 
 // ---- palm.rep ---------------------------------------------------------------------------------------
 
+TEST(PalmPull, APayloadOverTheLimitGoesOnAsAnError) {
+  Peer push(ZMQ_PUSH);
+  FakeComponent<Pull> pull({{"connect", push.bind()}, {"max_payload", "6B"}});
+  pull.start();
+  push.send({bytes_of(plain_request)});
+  const auto refused = next_message(pull);
+  EXPECT_EQ(refused.client, plain_request.client);
+  EXPECT_EQ(refused.payload, "0");
+  EXPECT_EQ(refused.error, "function_failed: the payload has 7 bytes, the limit is 6");
+  EXPECT_EQ(pull.metric("too_large"), 1);
+  EXPECT_TRUE(pull.logged("is refused: the payload has 7 bytes, the limit is 6"));
+}
+
+TEST(PalmPull, AFrameOverTheLimitEndsItsConnectionAndOthersAreServed) {
+  Listening<Pull> pull(ZMQ_PUSH, {{"max_message_size", "1KiB"}});
+  pull.peer().send({std::string(2000, 'x')});
+  Peer other(ZMQ_PUSH);
+  other.connect(endpoint_of(pull.host()));
+  other.send({bytes_of(plain_request)});
+  EXPECT_EQ(next_message(pull.host()).payload, "payload");
+}
+
 TEST(PalmPull, HasFinishedAfterItsMessages) {
   Peer push(ZMQ_PUSH);
   FakeComponent<Pull> pull({{"connect", push.bind()}, {"messages", "2"}});
