@@ -40,7 +40,8 @@ class HttpGatewayTest : public HttpServerTest<HttpGateway> {
 
 TEST_F(HttpGatewayTest, SpeaksAsRecorded) {
   start();
-  for (const auto& exchange : vectors("http_gateway")["exchanges"]) {
+  const auto golden = vectors("http_gateway");
+  for (const auto& exchange : golden["exchanges"]) {
     TcpPeer client = peer();
     client.send(bytes_of(exchange["http_request"]));
     ASSERT_TRUE(until([&] { return !host().sent().empty(); })) << exchange["name"];
@@ -226,7 +227,8 @@ class GatewayRouterTest : public testing::Test {
 
 TEST_F(GatewayRouterTest, SpeaksAsRecorded) {
   start();
-  for (const auto& exchange : vectors("http_gateway")["exchanges"]) {
+  const auto golden = vectors("http_gateway");
+  for (const auto& exchange : golden["exchanges"]) {
     auto& peer = asker(bytes_of(exchange["client"]));
     peer.send({bytes_of(exchange["request"])});
     const auto job = sent();
@@ -547,7 +549,8 @@ TEST(GatewayDealer, SpeaksAsRecorded) {
   Peer router(ZMQ_ROUTER);
   FakeComponent<GatewayDealer> dealer({{"connect", router.bind()}});
   dealer.start();
-  for (const auto& exchange : vectors("http_gateway")["exchanges"]) {
+  const auto golden = vectors("http_gateway");
+  for (const auto& exchange : golden["exchanges"]) {
     EXPECT_EQ(dealer.deliver(dealer.message({bytes_of(exchange["result"])})), BP_TAKEN);
     Frames expected;
     for (const auto& frame : exchange["dealt"]) expected.push_back(bytes_of(frame));
