@@ -158,7 +158,9 @@ void Jobs::adapt(Link& link, std::int64_t took) const {
   if (took > limits_.slow) {
     link.window = std::max(limits_.least_window, link.window / 2);
   } else if (took < limits_.quick && link.jobs.size() >= link.window) {
-    link.window = std::min(limits_.window, link.window * 2);
+    // One more for each: twice as many within the time that a full window takes, and no worker runs away with
+    // all the jobs because it was the first to answer.
+    link.window = std::min(limits_.window, link.window + 1);
   }
 }
 

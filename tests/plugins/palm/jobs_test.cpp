@@ -124,12 +124,12 @@ TEST_F(Sharing, AWorkerThatNeverAnswersDoesNotStarveTheOther) {
 }
 
 TEST_F(Sharing, TheWindowOfAQuickWorkerGrowsWhenItIsFull) {
-  limits({.window = 16, .first_window = 2});
+  limits({.window = 4, .first_window = 2});
   const auto worker = open();
   send(worker, "1");
   answer("1");
   EXPECT_EQ(jobs().window(worker), 2u) << "it was not full";
-  for (const std::size_t expected : {4, 8, 16, 16}) {
+  for (const std::size_t expected : {3, 4, 4}) {
     const auto now_full = jobs().window(worker);
     for (std::size_t i = 0; i < now_full; ++i) send(worker, std::to_string(i));
     pass(ms);
@@ -137,6 +137,21 @@ TEST_F(Sharing, TheWindowOfAQuickWorkerGrowsWhenItIsFull) {
     EXPECT_EQ(jobs().window(worker), expected);
     for (std::size_t i = 1; i < now_full; ++i) answer(std::to_string(i));
   }
+}
+
+TEST_F(Sharing, TheFirstToAnswerDoesNotRunAwayWithTheJobs) {
+  limits({.window = 1000, .first_window = 8});
+  const auto first = open();
+  const auto second = open();
+  for (int i = 0; i < 16; ++i) give(std::to_string(i));
+  int given = 16;
+  for (int i = 0; i < 16; i += 2) {  // those of the first worker, each followed by what has room then
+    answer(std::to_string(i));
+    while (give(std::to_string(given)) != 0) ++given;
+  }
+  EXPECT_LE(jobs().window(first), 16u);
+  EXPECT_EQ(jobs().window(second), 8u);
+  EXPECT_LE(given, 16 + 2 * 8);
 }
 
 TEST_F(Sharing, TheWindowOfASlowWorkerShrinksToTheLeast) {
