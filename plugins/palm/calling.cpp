@@ -99,7 +99,7 @@ Taken Calling::on_message(Message& message) {
   }
   auto fields = read_message(message);  // Malformed: the host keeps it
   if (message.size() > 1) {
-    message.remove_front(message.size() - 1);
+    keep_last_frame(message);
     fields = read_message(message);  // a small frame has moved
   }
   begin(std::move(message), fields);
@@ -292,16 +292,8 @@ void Calling::send_finished() {
   }
 }
 
-// Whoever asked gets the first result; all go along the routes, if there are any.
 void Calling::send(Message message) {
-  if (message.wants_reply()) {
-    const bp_envelope request = message.envelope();
-    if (!host_.routed()) return host_.reply(request, std::move(message));
-    host_.reply(request, message.copy());
-    message.envelope().reply_to = 0;
-    message.envelope().flags &= ~std::uint32_t{BP_REQUEST};
-  }
-  if (host_.send(std::move(message)) == Sent::pause) paused_ = true;
+  if (pass_on(host_, std::move(message)) == Sent::pause) paused_ = true;
 }
 
 void Calling::on_resume() {

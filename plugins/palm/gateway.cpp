@@ -153,10 +153,10 @@ void GatewayRouter::on_message(Message message) {
     Asker asker;
     asker.request = message.envelope();
     asker.target = fields.client;
-    if (message.size() > 1) message.remove_front(message.size() - 1);
+    keep_last_frame(message);
     ask(std::move(asker), std::move(message));
   } else if (auto asker = askers_.take(fields.cache)) {
-    if (message.size() > 1) message.remove_front(message.size() - 1);
+    keep_last_frame(message);
     answer(std::move(*asker), std::move(message));
   } else {
     unclaimed_.happened("a result that nobody waits for");
@@ -248,7 +248,7 @@ void GatewayDealer::start() {
 }
 
 Taken GatewayDealer::on_message(Message& message) {
-  if (message.size() > 1) message.remove_front(message.size() - 1);
+  keep_last_frame(message);
   const auto fields = read_message(message);
   if (fields.client.empty()) throw Error("Unanswerable", "a result names no client");
   const bp_envelope request = message.envelope();

@@ -44,10 +44,10 @@ Taken HttpConnection::on_message(Message& message) {
     busy_ = true;
     return Taken::busy;
   }
-  const auto fields = read_message(message);
-  if (message.size() > 1) message.remove_front(message.size() - 1);
-  if (fields.failed()) {
-    pass_on(std::move(message));
+  const bool failed = read_message(message).failed();
+  keep_last_frame(message);
+  if (failed) {
+    send(std::move(message));
   } else {
     post(std::move(message));
   }
@@ -71,7 +71,7 @@ void HttpConnection::take_result(std::uint64_t number, http::Result result) {
   if (why.empty()) {
     Message answer = host_.message_after(message);
     answer.append_moved(std::move(result.body));
-    pass_on(std::move(answer));
+    send(std::move(answer));
   } else {
     fail(std::move(message), why);
   }
@@ -82,19 +82,11 @@ void HttpConnection::take_result(std::uint64_t number, http::Result result) {
 void HttpConnection::fail(Message message, std::string_view why) {
   failures_.happened("a message failed: " + std::string(why));
   make_error(message, read_message(message), error_payload_, http_failed, why);
-  pass_on(std::move(message));
+  send(std::move(message));
 }
 
-// Whoever asked gets it, and it goes along the routes, if there are any.
-void HttpConnection::pass_on(Message message) {
-  if (message.wants_reply()) {
-    const bp_envelope request = message.envelope();
-    if (!host_.routed()) return host_.reply(request, std::move(message));
-    host_.reply(request, message.copy());
-    message.envelope().reply_to = 0;
-    message.envelope().flags &= ~std::uint32_t{BP_REQUEST};
-  }
-  if (host_.send(std::move(message)) == Sent::pause) paused_ = true;
+void HttpConnection::send(Message message) {
+  if (pass_on(host_, std::move(message)) == Sent::pause) paused_ = true;
 }
 
 void HttpConnection::on_resume() {

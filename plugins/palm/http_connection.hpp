@@ -43,7 +43,7 @@ class HttpConnection {
   void post(Message message);
   void take_result(std::uint64_t number, http::Result result);
   void fail(Message message, std::string_view why);
-  void pass_on(Message message);
+  void send(Message message);
   void tell();
 
   Host host_;

@@ -37,7 +37,7 @@ std::string server_name(const Host& host) {
 }  // namespace
 
 Taken Push::on_message(Message& message) {
-  if (message.size() > 1) message.remove_front(message.size() - 1);
+  keep_last_frame(message);
   const bp_envelope request = message.envelope();
   if (outlet_.send(message) == Taken::busy) return Taken::busy;
   acknowledge(host_, request);
@@ -186,7 +186,7 @@ void Pub::drop(Message message, Publication::Fate fate) {
                                "\" in time: the message is given up"
                          : "too many messages wait for a subscription: the oldest is given up");
   if (!host_.routed()) return;
-  message.envelope().reply_to = 0;
+  forget_asker(message);
   host_.send(std::move(message));
 }
 

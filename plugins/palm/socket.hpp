@@ -61,6 +61,31 @@ inline Fields read_message(const Message& message) {
   return read(message[message.size() - 1]);
 }
 
+// Takes off what stands before the PALM message: a topic. Views of a small frame do not survive it.
+inline void keep_last_frame(Message& message) {
+  if (message.size() > 1) message.remove_front(message.size() - 1);
+}
+
+// Whoever asked has an answer, or gets none from here: what becomes of the message is nobody's outcome.
+inline void forget_asker(Message& message) {
+  message.envelope().reply_to = 0;
+  message.envelope().flags &= ~std::uint32_t{BP_REQUEST};
+}
+
+// Whoever asked gets the message as the answer, and it goes along the component's routes, if there are any.
+inline Sent pass_on(const Host& host, Message message) {
+  if (message.wants_reply()) {
+    const bp_envelope request = message.envelope();
+    if (!host.routed()) {
+      host.reply(request, std::move(message));
+      return Sent::yes;
+    }
+    host.reply(request, message.copy());
+    forget_asker(message);
+  }
+  return host.send(std::move(message));
+}
+
 // Makes `message` the PALM message `fields`, which may be views of it.
 inline void rewrite(Message& message, const Fields& fields) {
   zmq::Frame fresh;

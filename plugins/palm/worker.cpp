@@ -115,7 +115,7 @@ void Worker::take_job(Message job) {
 }
 
 Taken Worker::on_message(Message& message) {
-  if (message.size() > 1) message.remove_front(message.size() - 1);
+  keep_last_frame(message);
   read_message(message);  // what is none must not reach the master
   if (results_ && zmq::send_message(results_->get(), message)) return Taken::yes;
   waiting_ = true;

@@ -242,7 +242,7 @@ Taken PushPull::on_message(Message& message) {
     busy_ = true;
     return Taken::busy;
   }
-  if (message.size() > 1) message.remove_front(message.size() - 1);
+  keep_last_frame(message);
   const auto link = jobs_.choose();
   if (link == 0 || !links_.send(link, message)) {
     busy_ = true;
@@ -252,8 +252,7 @@ Taken PushPull::on_message(Message& message) {
   job.key = key_of(read_message(message));
   const bp_envelope request = message.envelope();
   job.message = std::move(message);
-  job.message.envelope().reply_to = 0;  // whoever asked has an answer now
-  job.message.envelope().flags &= ~std::uint32_t{BP_REQUEST};
+  forget_asker(job.message);
   jobs_.sent(link, std::move(job), host_.now());
   acknowledge(host_, request);
   tell();

@@ -260,8 +260,8 @@ TEST_F(GatewayRouterTest, EveryMessageGetsANewCacheUuid) {
 TEST_F(GatewayRouterTest, UnknownFieldsStay) {
   start();
   auto& peer = asker();
-  peer.send({message_bytes() + unhex("d03e07")});
-  EXPECT_EQ(palm(sent()[0]).unknown, unhex("d03e07"));
+  peer.send({message_bytes() + test::from_hex("d03e07")});
+  EXPECT_EQ(palm(sent()[0]).unknown, test::from_hex("d03e07"));
 }
 
 TEST_F(GatewayRouterTest, AnswersManyAskersOutOfOrderEachItsOwn) {

@@ -101,7 +101,7 @@ TEST_F(HttpConnectionTest, TheAnswerIsPassedOnAsItCame) {
   deliver();
   TcpPeer& peer = accept();
   posted(peer);
-  const auto unusual = message_bytes() + unhex("d03e01") + unhex("3200");
+  const auto unusual = message_bytes() + test::from_hex("d03e01") + test::from_hex("3200");
   answer(peer, unusual);
   ASSERT_TRUE(until([&] { return !host().sent().empty(); }));
   EXPECT_EQ(host().take_sent()[0], unusual);

@@ -17,6 +17,7 @@
 #include "support/eventually.hpp"
 #include "support/tcp_peer.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/vectors.hpp"
 
 namespace backplane::palm {
 
@@ -31,14 +32,8 @@ inline nlohmann::json vectors(const std::string& name) {
       test::read_file(std::string(BACKPLANE_SOURCE_DIR) + "/tests/vectors/palm/" + name + ".json"));
 }
 
-inline std::string unhex(std::string_view digits) {
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < digits.size(); i += 2)
-    bytes += static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16));
-  return bytes;
-}
 inline std::string bytes_of(const nlohmann::json& hexadecimal) {
-  return unhex(hexadecimal.get<std::string>());
+  return test::from_hex(hexadecimal.get<std::string>());
 }
 
 inline PalmMessage palm(std::string_view bytes) { return PalmMessage(read(bytes)); }

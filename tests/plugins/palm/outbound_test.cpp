@@ -178,6 +178,14 @@ TEST_F(Publisher, WhatNobodyWantsGoesAlongItsRoutesWithItsTopic) {
   EXPECT_EQ(host().holding(), 0u);
 }
 
+TEST_F(Publisher, ARequestThatNobodyWantsIsNoRequestAnyMore) {
+  start({{"hold", "20ms"}});
+  host().deliver(host().request("", {bytes_of(request_of("c", "1"))}));
+  ASSERT_TRUE(sends(host(), 1));
+  EXPECT_EQ(host().replies().size(), 1u) << "it was acknowledged when it was taken";
+  EXPECT_FALSE(host().take_sent().has(BP_REQUEST));
+}
+
 TEST_F(Publisher, BeyondItsBoundTheOldestIsGivenUp) {
   start({{"max_held", "2"}});
   for (const auto* payload : {"1", "2", "3"}) publish(request_of("c", payload));
