@@ -290,18 +290,50 @@ TEST_F(BindingOfFunctions, TurnsEveryExceptionIntoAnError) {
   EXPECT_EQ(host_->holding(), 0u);
 }
 
-TEST_F(BindingOfFunctions, AResultThatCannotBeEncodedIsAnError) {
+Value nested(int depth) {
+  Value value = 1;
+  for (int i = 0; i < depth; ++i) {
+    Array outer;
+    outer.push_back(std::move(value));
+    value = std::move(outer);
+  }
+  return value;
+}
+
+TEST_F(BindingOfFunctions, AnErrorMayHaveAttributes) {
   serve([](Functions& functions) {
-    functions.add("deep", [] {
-      Value value = 1;
-      for (int i = 0; i < 600; ++i) {
-        Array outer;
-        outer.push_back(std::move(value));
-        value = std::move(outer);
-      }
-      return value;
+    functions.add("detailed", [] {
+      throw DetailedError("DiskFull", "no room", {{"path", "/data"}, {"free", 17}, {"raw", Bytes{"\xff"}}});
     });
+    functions.add("plain", [] { throw Error("DiskFull", "no room"); });
+    functions.add("bare", [] { throw DetailedError("DiskFull", "no room", {}); });
   });
+  ask("detailed");
+  const auto reply = host_->take_reply();
+  EXPECT_EQ(reply.error_type, "DiskFull");
+  EXPECT_EQ(reply.error_message, "no room");
+  EXPECT_EQ(reply.traceback, "in fake.detailed\nDiskFull: no room");
+  EXPECT_TRUE(reply.attributes == (Map{{"path", "/data"}, {"free", 17}, {"raw", Bytes{"\xff"}}}));
+  ask("plain");
+  EXPECT_TRUE(host_->take_reply().attributes.empty());
+  ask("bare");
+  EXPECT_EQ(error(), "DiskFull: no room");
+}
+
+TEST_F(BindingOfFunctions, AttributesThatCannotBeEncodedAreLeftOutAndTheErrorIsTold) {
+  serve([](Functions& functions) {
+    functions.add("deep", [] { throw DetailedError("DemoError", "no", {{"deep", nested(600)}}); });
+  });
+  ask("deep");
+  const auto reply = host_->take_reply();
+  EXPECT_EQ(reply.error_type, "DemoError");
+  EXPECT_TRUE(reply.attributes.empty());
+  EXPECT_EQ(reply.traceback,
+            "in fake.deep\nattributes left out: a value is nested deeper than 512\nDemoError: no");
+}
+
+TEST_F(BindingOfFunctions, AResultThatCannotBeEncodedIsAnError) {
+  serve([](Functions& functions) { functions.add("deep", [] { return nested(600); }); });
   ask("deep");
   EXPECT_EQ(error(), "ValueError: a value is nested deeper than 512");
 }

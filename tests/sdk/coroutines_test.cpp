@@ -248,6 +248,14 @@ class NestedCalls : public Coroutines {
         }
         co_return "no error";
       });
+      functions.add("catch attributes", []() -> Task<Map> {
+        try {
+          co_await call("other.f");
+        } catch (const DetailedError& failure) {
+          co_return failure.attributes();
+        }
+        co_return Map();
+      });
       functions.add("bytes", []() -> Task<Bytes> { co_return co_await call<Bytes>("other.f"); });
       functions.add("nothing", []() -> Task<> { co_await call<void>("other.f"); });
       functions.add("named", []() -> Task<> {
@@ -297,6 +305,31 @@ TEST_F(NestedCalls, ThrowTheErrorThatComesBack) {
   ask("catch");
   host_->answer_error(sent().envelope(), "DemoError", "no", "where");
   EXPECT_TRUE(value() == Value("DemoError/no/where"));
+}
+
+TEST_F(NestedCalls, CarryTheAttributesOfAnErrorOn) {
+  ask("twice", {5});
+  host_->answer_error(sent().envelope(), DetailedError("DemoError", "no", {{"code", 7}}, "DemoError: no"));
+  const auto reply = host_->take_reply();
+  EXPECT_EQ(reply.error_type, "DemoError");
+  EXPECT_EQ(reply.error_message, "no");
+  EXPECT_TRUE(reply.attributes == (Map{{"code", 7}}));
+  ask("catch attributes");
+  host_->answer_error(sent().envelope(), DetailedError("DemoError", "no", {{"code", 7}}));
+  EXPECT_TRUE(value() == Value(Map{{"code", 7}}));
+}
+
+TEST_F(NestedCalls, TellAnErrorAlsoWhenItsAttributesCannotBeRead) {
+  for (const std::string_view attributes : {"\xc1", "\x93\x01\x02\x03", ""}) {
+    ask("twice", {5});
+    host_->outcome(sent().envelope(), host_->message({"DemoError", "no", "", attributes}), BP_ERROR);
+    const auto reply = host_->take_reply();
+    EXPECT_EQ(reply.error_type, "DemoError");
+    EXPECT_TRUE(reply.attributes.empty());
+  }
+  ask("twice", {5});
+  host_->outcome(sent().envelope(), host_->message(), BP_ERROR);
+  EXPECT_EQ(error(), "Error: ") << "one that says nothing at all";
 }
 
 TEST_F(NestedCalls, AreRefusedWhenNothingTakesThem) {
@@ -561,6 +594,10 @@ TEST_F(Later, MayFailOrThrow) {
   kept_[0].fail("DemoError", "changed my mind");
   host_->run_ready();
   EXPECT_EQ(error(), "DemoError: changed my mind");
+  ask("later", {"x"});
+  kept_[1].fail(DetailedError("DemoError", "in detail", {{"code", 7}}));
+  host_->run_ready();
+  EXPECT_TRUE(host_->take_reply().attributes == (Map{{"code", 7}}));
   ask("throw");
   host_->run_ready();
   EXPECT_EQ(error(), "DemoError: at once");

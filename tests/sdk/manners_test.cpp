@@ -104,6 +104,36 @@ TEST_F(Manners, ADeferredFailureIsPolledAsAnError) {
   EXPECT_EQ(error(), "DemoError: later");
 }
 
+TEST_F(Manners, ADeferredFailureKeepsItsAttributes) {
+  serve([](Functions& functions) {
+    functions.add("fail",
+                  []() -> int {
+                    throw DetailedError("DemoError", "later", {{"code", 7}});
+                  },
+                  "", {}, {.manner = Manner::deferred});
+  });
+  ask("fail", {}, BP_DEFERRED);
+  ask("deferred_result", {token()});
+  const auto reply = host_->take_reply();
+  EXPECT_EQ(reply.error_message, "later");
+  EXPECT_TRUE(reply.attributes == (Map{{"code", 7}}));
+}
+
+TEST_F(Manners, KeptFailuresCountAsBytesToo) {
+  serve([](Functions& functions) {
+    functions.limit({.deferred_bytes = 1000})
+        .add("fail",
+             []() -> int {
+               throw DetailedError("DemoError", "later", {{"text", std::string(1000, 'x')}});
+             },
+             "", {}, {.manner = Manner::deferred});
+  });
+  ask("fail", {}, BP_DEFERRED);
+  EXPECT_EQ(token().size(), 32u);
+  ask("fail", {}, BP_DEFERRED);
+  EXPECT_EQ(error(), "Overloaded: too many deferred results are kept");
+}
+
 TEST_F(Manners, AResultIsKeptForAWhileAfterItsEndAndAfterItWasFetched) {
   serve([](Functions& functions) { functions.add("slow", &slow, "", {"ms"}, {.manner = Manner::deferred}); });
   ask("slow", {10}, BP_DEFERRED);

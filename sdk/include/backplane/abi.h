@@ -38,7 +38,7 @@ typedef struct bp_text {
 /* Bits of bp_envelope.flags. */
 #define BP_REQUEST 0x01u    /* the origin waits for a reply */
 #define BP_REPLY 0x02u      /* answers the request with the same correlation */
-#define BP_ERROR 0x04u      /* a reply that failed; frames: type, message, traceback text */
+#define BP_ERROR 0x04u      /* a reply that failed; frames: type, message, traceback, perhaps attributes */
 #define BP_SIGNAL 0x08u     /* a call without an answer */
 #define BP_STREAM 0x10u     /* request: items are welcome; reply: one item, more follow */
 #define BP_STREAM_END 0x20u /* reply: the stream has ended, no item in this message */
@@ -391,7 +391,8 @@ struct bp_host {
   int32_t (*send)(const bp_host* host, bp_message* message);
   /* Answers a request: `request` is the envelope it came with. The message is the host's afterwards. [any] */
   void (*reply)(const bp_host* host, const bp_envelope* request, bp_message* message);
-  /* Answers a request with an error. [any] */
+  /* Answers a request with an error. One with attributes (a fourth frame, a map in msgpack) is a `reply` with
+   * BP_ERROR. [any] */
   void (*reply_error)(const bp_host* host, const bp_envelope* request, bp_text type, bp_text message,
                       bp_text traceback);
   /* Calls `target`, "component.function", or a function that only one component publishes; the message

@@ -25,12 +25,28 @@ namespace detail {
 struct FunctionEntry;
 struct CallRecord;
 
-// Type, message and traceback of an error on its way to an asker.
+// An error on its way to an asker.
 struct Failure {
   std::string type;
   std::string message;
   std::string traceback;
+  std::string attributes = {};  // a map in msgpack; empty: none
+
+  std::size_t size() const { return type.size() + message.size() + traceback.size() + attributes.size(); }
 };
+
+// Attributes that cannot be encoded are left out, and the traceback says so.
+inline Failure failure_of(const DetailedError& error) {
+  Failure failure{error.type(), error.what(), error.traceback()};
+  if (error.attributes().empty()) return failure;
+  try {
+    failure.attributes = encode(Value(error.attributes()));
+  } catch (const Error& why) {
+    failure.traceback += failure.traceback.empty() ? failure.type + ": " + failure.message : "";
+    failure.traceback = std::string("attributes left out: ") + why.what() + "\n" + failure.traceback;
+  }
+  return failure;
+}
 
 // How a call ended.
 struct Outcome {

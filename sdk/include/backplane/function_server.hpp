@@ -28,6 +28,8 @@ namespace detail {
 inline Failure failure_of(const std::exception_ptr& thrown) {
   try {
     std::rethrow_exception(thrown);
+  } catch (const DetailedError& failure) {
+    return failure_of(failure);
   } catch (const Error& failure) {
     return {failure.type(), failure.what(), failure.traceback()};
   } catch (const std::exception& failure) {
@@ -180,6 +182,8 @@ class DeferredResults {
     std::string content;  // encoded as a reply's frame
     std::uint32_t encoding = BP_MSGPACK;
     std::optional<Failure> failure;
+
+    std::size_t size() const { return content.size() + (failure ? failure->size() : 0); }
   };
 
   DeferredResults(Host host, const ServingLimits& limits) : host_(host), limits_(limits) {}
@@ -193,7 +197,7 @@ class DeferredResults {
     return token;
   }
   void finish(const std::string& token, Result result) {
-    bytes_ += result.content.size();
+    bytes_ += result.size();
     result.finished = true;
     result.expires = host_.now() + limits_.keep_result.count();
     results_[token] = std::move(result);
@@ -233,7 +237,7 @@ class DeferredResults {
 
   Results::iterator erase(Results::iterator where) {
     if (where == results_.end()) return where;
-    bytes_ -= where->second.content.size();
+    bytes_ -= where->second.size();
     return results_.erase(where);
   }
   template <typename Condition>
@@ -366,7 +370,7 @@ class Engine final : public CallEngine {
     const auto left = calls_;
     for (const auto& [serial, record] : left) {
       if (record->answers)
-        send_failure(*record, {"ShuttingDown", std::string(host_.component()) + " stops", {}});
+        send_failure(record->envelope, {"ShuttingDown", std::string(host_.component()) + " stops", {}});
       record->answers = false;
       give_up(record);
     }
@@ -646,7 +650,7 @@ class Engine final : public CallEngine {
 
   void answer(CallRecord& record, Outcome outcome) {
     record.answers = false;
-    if (outcome.failure) return send_failure(record, *outcome.failure);
+    if (outcome.failure) return send_failure(record.envelope, *outcome.failure);
     try {
       if (record.streaming) {
         Message end = host_.message();
@@ -658,12 +662,12 @@ class Engine final : public CallEngine {
       }
     } catch (...) {
       failures_counter_.add();
-      send_failure(record, failure_of(std::current_exception()));
+      send_failure(record.envelope, failure_of(std::current_exception()));
     }
   }
 
-  void send_failure(const CallRecord& record, const Failure& failure) {
-    host_.reply_error(record.envelope, failure.type, failure.message, failure.traceback);
+  void send_failure(const bp_envelope& request, const Failure& failure) const {
+    host_.reply_error(request, failure.type, failure.message, failure.traceback, failure.attributes);
   }
 
   // The chain of functions the error came through; its last line is the error.
@@ -765,7 +769,7 @@ class Engine final : public CallEngine {
     if (record->finished || !record->answers) return;
     failures_counter_.add();
     cancelled_counter_.add();
-    send_failure(*record,
+    send_failure(record->envelope,
                  {"DeadlineExceeded", "the function " + record->entry.name + " did not end in time", {}});
     record->answers = false;
     give_up(record);
@@ -823,8 +827,7 @@ class Engine final : public CallEngine {
     if (!message.wants_reply()) return;
     if (result == nullptr) return refuse(message, {"InvalidAsyncToken", token, {}});
     if (!result->finished) return reply_deferred(message.envelope(), token);
-    if (const auto& failure = result->failure)
-      return host_.reply_error(message.envelope(), failure->type, failure->message, failure->traceback);
+    if (const auto& failure = result->failure) return send_failure(message.envelope(), *failure);
     Message reply = host_.message({result->content});
     reply.envelope().encoding = result->encoding;
     host_.reply(message.envelope(), std::move(reply));
@@ -836,7 +839,7 @@ class Engine final : public CallEngine {
   void refuse(const Message& message, const Failure& failure) {
     failures_counter_.add();
     if (message.wants_reply() && !message.has(BP_SIGNAL)) {
-      host_.reply_error(message.envelope(), failure.type, failure.message, failure.traceback);
+      send_failure(message.envelope(), failure);
     } else {
       host_.warn("a call without an asker was refused: " + failure.type + ": " + failure.message);
     }

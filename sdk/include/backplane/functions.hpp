@@ -17,7 +17,8 @@
 //             optional frame 1 the map of named ones; no frames: no arguments. Encoding BP_RAW: every frame
 //             is one argument, as bytes (as text where the parameter is text).
 //   reply     Frame 0 is the result in msgpack; bytes and texts answer a BP_RAW request as they are, with
-//             encoding BP_RAW. Errors are Host::reply_error: type, message, traceback.
+//             encoding BP_RAW. Errors are Host::reply_error: type, message, traceback, and as a fourth
+//             frame the attributes of a DetailedError, a map in msgpack.
 //   stream    A request with BP_STREAM takes items, one reply with BP_STREAM each, and then one with
 //             BP_STREAM_END and no frames, or an error. Items cost credit (envelope.credit at first, then
 //             BP_CREDIT), the end and errors do not. Without BP_STREAM the items are answered as a list.
@@ -116,6 +117,7 @@ class Call {
   void fail(std::string type, std::string message, std::string traceback = {}) const {
     state_->end({{}, detail::Failure{std::move(type), std::move(message), std::move(traceback)}});
   }
+  void fail(const DetailedError& error) const { state_->end({{}, detail::failure_of(error)}); }
 
  private:
   struct State {

@@ -243,9 +243,14 @@ class Host {
   void reply(const bp_envelope& request, std::initializer_list<std::string_view> frames) const {
     reply(request, message(frames));
   }
+  // `attributes`: a map in msgpack (DetailedError), or empty.
   void reply_error(const bp_envelope& request, std::string_view type, std::string_view says,
-                   std::string_view traceback = {}) const {
-    host_->reply_error(host_, &request, to_text(type), to_text(says), to_text(traceback));
+                   std::string_view traceback = {}, std::string_view attributes = {}) const {
+    if (attributes.empty())
+      return host_->reply_error(host_, &request, to_text(type), to_text(says), to_text(traceback));
+    Message answer = message({type, says, traceback, attributes});
+    answer.set(BP_ERROR);
+    reply(request, std::move(answer));
   }
   void cancel(std::uint64_t correlation) const { host_->cancel(host_, correlation); }
   void grant(std::uint64_t correlation, std::uint32_t items) const {

@@ -229,10 +229,9 @@ class [[nodiscard]] Sleep : public EngineAwaitable {
 template <typename T>
 T reply_as(const Message& reply) {
   if (reply.is_error()) {
-    const auto part = [&](std::size_t index) {
-      return index < reply.size() ? std::string(reply[index]) : std::string();
-    };
-    throw Error(part(0).empty() ? "Error" : part(0), part(1), part(2));
+    auto error = error_of(reply);
+    if (error.attributes().empty()) throw Error(error.type(), error.what(), error.traceback());
+    throw error;
   }
   if constexpr (!std::is_void_v<T>) {
     Value value;
@@ -307,8 +306,8 @@ auto sleep(std::chrono::duration<Rep, Period> span) {
 }
 
 // Calls a function through the router: `target` is "component.function", or a function that only one
-// component publishes. Its error is thrown as Error. Ends with the asker's deadline. A single argument of
-// type Arguments brings named arguments too.
+// component publishes. Its error is thrown as Error, or DetailedError when it has attributes. Ends with the
+// asker's deadline. A single argument of type Arguments brings named arguments too.
 template <typename T = Value, typename... Given>
 auto call(std::string target, Given&&... given) {
   return detail::NestedCall<T>(std::move(target), detail::pack_arguments(std::forward<Given>(given)...), {});

@@ -551,4 +551,34 @@ inline std::string encode(const Value& value) {
   return out;
 }
 
+// ---- errors with attributes ----
+
+// An error that has more to say than a text: its attributes travel to whoever asked, too.
+class DetailedError : public Error {
+ public:
+  DetailedError(std::string type, const std::string& message, Map attributes, std::string traceback = {})
+      : Error(std::move(type), message, std::move(traceback)), attributes_(std::move(attributes)) {}
+  const Map& attributes() const { return attributes_; }
+
+ private:
+  Map attributes_;
+};
+
+// The error that came as a reply, without attributes when it has none. Attributes that cannot be read are
+// left out: the error itself is told in every case. REQUIRES: reply.is_error().
+inline DetailedError error_of(const Message& reply) {
+  const auto part = [&](std::size_t index) {
+    return index < reply.size() ? std::string(reply[index]) : std::string();
+  };
+  Map attributes;
+  if (reply.size() > 3) {
+    try {
+      Value value = decode(reply[3]);
+      if (auto* map = value.get_if<Map>()) attributes = std::move(*map);
+    } catch (const Malformed&) {
+    }
+  }
+  return {part(0).empty() ? "Error" : part(0), part(1), std::move(attributes), part(2)};
+}
+
 }  // namespace backplane

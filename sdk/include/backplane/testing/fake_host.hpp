@@ -56,13 +56,14 @@ struct FakeSent {
   Message message;
 };
 
-// An answer of the component to a request it was given. Errors have a type and no frames.
+// An answer of the component to a request it was given. Errors have a type and no message.
 struct FakeReply {
   bp_envelope request;
   Message message;
   std::string error_type;
   std::string error_message;
   std::string traceback;
+  Map attributes = {};
   bool is_error() const { return !error_type.empty(); }
 };
 
@@ -136,6 +137,11 @@ class FakeHost {
   void answer_error(const bp_envelope& request, std::string_view type, std::string_view says,
                     std::string_view traceback = {}) {
     outcome(request, message({type, says, traceback}), BP_ERROR);
+  }
+  void answer_error(const bp_envelope& request, const DetailedError& error) {
+    outcome(request,
+            message({error.type(), error.what(), error.traceback(), encode(Value(error.attributes()))}),
+            BP_ERROR);
   }
   // A finished message as an outcome: correlation and cookie are taken from `request`.
   void outcome(const bp_envelope& request, Message reply, std::uint32_t flags = 0) {
@@ -664,8 +670,13 @@ class FakeHost {
     message->envelope.correlation = request->correlation;
     message->envelope.cookie = request->cookie;
     message->envelope.flags |= BP_REPLY;
+    FakeReply answer{*request, Message(host, message), {}, {}, {}};
+    if (answer.message.is_error()) {
+      const auto error = error_of(answer.message);
+      answer = {*request, Message(), error.type(), error.what(), error.traceback(), error.attributes()};
+    }
     const std::scoped_lock lock(fake.mutex_);
-    fake.replies_inbox_.push_back({*request, Message(host, message), {}, {}, {}});
+    fake.replies_inbox_.push_back(std::move(answer));
   }
   static void reply_error(const bp_host* host, const bp_envelope* request, bp_text type, bp_text says,
                           bp_text traceback) {
