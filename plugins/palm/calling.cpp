@@ -180,10 +180,11 @@ std::string_view Calling::headers_of(const Fields& fields, std::string_view serv
     known.kept = known.lines.size();
   }
   known.lines.resize(known.kept);
-  if (std::all_of(fields.cache.begin(), fields.cache.end(), detail::is_plain) && !fields.cache.empty()) {
+  if (std::all_of(fields.cache.begin(), fields.cache.end(), backplane::detail::is_plain) &&
+      !fields.cache.empty()) {
     known.lines.append(detail::cache_header).append(": ").append(fields.cache).append("\n");
   } else {
-    detail::add_header_line(known.lines, detail::cache_header, fields.cache);
+    detail::append_header(known.lines, detail::cache_header, fields.cache);
   }
   return known.lines;
 }

@@ -162,6 +162,7 @@ TEST_F(Coroutines, SeeTheirCall) {
       co_return std::chrono::duration_cast<std::chrono::milliseconds>(*current_call().time_left()).count();
     });
     functions.add("log", [](const Context& context) { context.log(Severity::info, "from a function"); });
+    functions.add("trace", [] { return current_call().baggage("trace_id"); });
     functions.add("unlimited", [] { return current_call().time_left().has_value(); });
   });
   Message made = request("plain", {7});
@@ -174,11 +175,30 @@ TEST_F(Coroutines, SeeTheirCall) {
   host_->advance(300ms);
   EXPECT_TRUE(value() == Value(700));
   ask("log");
-  EXPECT_TRUE(host_->logged("from a function"));
+  ASSERT_FALSE(host_->log_lines().empty());
+  EXPECT_EQ(host_->log_lines().back().line, "from a function");
   EXPECT_TRUE(value() == Value());
+  ask("trace");
+  EXPECT_TRUE(value() == Value(""));
   ask("unlimited");
   EXPECT_TRUE(value() == Value(false));
   EXPECT_THROW(current_call(), Error) << "no call here";
+}
+
+TEST_F(Coroutines, SeeTheBaggageOfTheirCall) {
+  serve([](Functions& functions) {
+    functions.add("log", [](const Context& context) {
+      context.log(Severity::info, "from a function");
+      return context.baggage("trace_id");
+    });
+  });
+  Message made = request("log");
+  add_baggage(made, "trace_id", "a\nb");
+  add_baggage(made, "log_tag", "job 7");
+  deliver(std::move(made));
+  EXPECT_TRUE(value() == Value("a\nb"));
+  ASSERT_EQ(host_->log_lines().size(), 1u);
+  EXPECT_EQ(host_->log_lines()[0].line, "[job 7] from a function");
 }
 
 // ---- deadlines ----
@@ -294,6 +314,51 @@ TEST_F(NestedCalls, CarryDeadlineStageAndTrace) {
   EXPECT_EQ(sent().envelope().span_id[7], 8);
   ask("limited");
   EXPECT_EQ(sent().envelope().deadline, host_->now() + 100'000'000);
+}
+
+TEST_F(NestedCalls, CarryBaggageAndNoOtherHeaders) {
+  Message made = request("twice", {5});
+  made.add_header("topic", "a");
+  add_baggage(made, "trace_id", "abc");
+  made.add_header("palm-stage", "1");
+  add_baggage(made, "log_tag", "line\nbreak");
+  deliver(std::move(made));
+  EXPECT_EQ(sent().headers(), "baggage-trace_id: abc\nbaggage-log_tag: line%0Abreak\n");
+  ask("twice", {5});
+  EXPECT_EQ(sent().headers(), "") << "of a call without any";
+}
+
+TEST_F(NestedCalls, CarryDeadlineAndBaggageTwoLevelsDeep) {
+  Message made = request("twice", {5});
+  made.envelope().deadline = host_->now() + 77'000'000;
+  add_baggage(made, "trace_id", "abc");
+  const auto envelope = deliver(std::move(made));
+  // What it sent calls a function that calls another one: as if this component were "other", too.
+  Message first = sent().copy();
+  first.set_function("twice");
+  first.truncate(0);
+  first.append(encode(Value(Array{6})));
+  deliver(std::move(first));
+  ASSERT_EQ(host_->calls().size(), 2u);
+  EXPECT_EQ(sent().envelope().deadline, envelope.deadline);
+  EXPECT_EQ(sent().headers(), "baggage-trace_id: abc\n");
+  host_->advance(77ms);
+  EXPECT_EQ(error(), "DeadlineExceeded: the function twice did not end in time");
+  EXPECT_EQ(error(), "DeadlineExceeded: the function twice did not end in time") << "both end with it";
+  EXPECT_EQ(alive_, 0);
+}
+
+TEST_F(NestedCalls, ATaskWithinATaskAsksForItsCall) {
+  serve([](Functions& functions) {
+    const auto inner = []() -> Task<int> { co_return co_await call<int>("other.f"); };
+    functions.add("outer", [inner]() -> Task<int> { co_return co_await inner(); });
+  });
+  Message made = request("outer");
+  made.envelope().deadline = host_->now() + 77'000'000;
+  add_baggage(made, "trace_id", "abc");
+  const auto envelope = deliver(std::move(made));
+  EXPECT_EQ(sent().envelope().deadline, envelope.deadline);
+  EXPECT_EQ(sent().headers(), "baggage-trace_id: abc\n");
 }
 
 TEST_F(NestedCalls, ThrowTheErrorThatComesBack) {

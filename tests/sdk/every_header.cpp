@@ -1,5 +1,6 @@
 // Every header of the SDK and a plugin that uses much of it, for compilers other than the project's own.
 #include <backplane/abi.h>
+#include <backplane/baggage.hpp>
 #include <backplane/binding.hpp>
 #include <backplane/caller.hpp>
 #include <backplane/context.hpp>

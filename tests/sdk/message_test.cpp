@@ -90,6 +90,53 @@ TEST_F(Messages, HaveHeadersAndAFunction) {
   EXPECT_EQ(message.header("absent"), "");
 }
 
+TEST_F(Messages, CarryBaggageOfAnyText) {
+  Message message = host_.message();
+  message.add_header("topic", "a");
+  EXPECT_TRUE(add_baggage(message, "trace_id", "abc"));
+  EXPECT_TRUE(add_baggage(message, "log_tag", "line\nbaggage-trace_id: forged\r 100%"));
+  EXPECT_TRUE(add_baggage(message, "a:b\n", "name"));
+  EXPECT_EQ(baggage_in(message.headers(), "trace_id"), "abc");
+  EXPECT_EQ(baggage_in(message.headers(), "log_tag"), "line\nbaggage-trace_id: forged\r 100%");
+  EXPECT_EQ(baggage_in(message.headers(), "a:b\n"), "name");
+  EXPECT_EQ(baggage_in(message.headers(), "topic"), "") << "an ordinary header";
+  EXPECT_EQ(message.header("topic"), "a");
+  EXPECT_EQ(message.header("baggage-trace_id"), "abc");
+  EXPECT_EQ(
+      baggage_of(message.headers()),
+      (std::vector<BaggageItem>{
+          {"trace_id", "abc"}, {"log_tag", "line\nbaggage-trace_id: forged\r 100%"}, {"a:b\n", "name"}}));
+}
+
+TEST_F(Messages, ReplaceAndRemoveBaggage) {
+  Message message = host_.message();
+  add_baggage(message, "tag", "one");
+  add_baggage(message, "tagged", "other");
+  add_baggage(message, "tag", "two");
+  message.add_header("topic", "a");
+  EXPECT_EQ(baggage_of(message.headers()), (std::vector<BaggageItem>{{"tagged", "other"}, {"tag", "two"}}));
+  EXPECT_TRUE(add_baggage(message, "tagged", ""));
+  EXPECT_EQ(baggage_of(message.headers()), (std::vector<BaggageItem>{{"tag", "two"}}));
+  EXPECT_EQ(message.header("topic"), "a");
+}
+
+TEST_F(Messages, RefuseBaggageWithoutANameOrBeyondTheLimit) {
+  Message message = host_.message();
+  EXPECT_FALSE(add_baggage(message, "", "x"));
+  EXPECT_TRUE(add_baggage(message, "a", std::string(8000, 'x')));
+  EXPECT_FALSE(add_baggage(message, "b", std::string(200, 'x')));
+  EXPECT_TRUE(add_baggage(message, "b", std::string(100, 'x')));
+  EXPECT_EQ(baggage_of(message.headers()).size(), 2u);
+}
+
+TEST_F(Messages, ReadBaggageFromAnyLines) {
+  EXPECT_TRUE(baggage_of("").empty());
+  EXPECT_TRUE(baggage_of("\n\nbaggage-\nbaggage\nxbaggage-a: b").empty());
+  EXPECT_EQ(baggage_of("baggage-a: b%4\nbaggage-c: %zz%2"),
+            (std::vector<BaggageItem>{{"a", "b%4"}, {"c", "%zz%2"}}));
+  EXPECT_EQ(baggage_lines("x: y\nbaggage-a: b"), "baggage-a: b\n");
+}
+
 TEST_F(Messages, ACopySharesContentsAndHasItsOwnFrames) {
   Message message = host_.message({std::string(10'000, 'x')});
   message.set_function("f");
@@ -114,11 +161,14 @@ TEST_F(Messages, AMessageAfterAnotherKeepsItsAsker) {
   Message request = host_.request("f", {"x"});
   request.envelope().deadline = 77;
   request.envelope().stage = 3;
+  request.add_header("topic", "a");
+  add_baggage(request, "trace_id", "abc");
   const Message next = host_.host().message_after(request);
   EXPECT_EQ(next.envelope().correlation, request.envelope().correlation);
   EXPECT_EQ(next.envelope().deadline, 77);
   EXPECT_EQ(next.envelope().stage, 3);
   EXPECT_EQ(next.function(), "f");
+  EXPECT_EQ(next.headers(), "baggage-trace_id: abc\n");
   EXPECT_TRUE(next.empty());
   EXPECT_TRUE(next.wants_reply());
 }

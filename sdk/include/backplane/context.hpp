@@ -1,6 +1,7 @@
 // The call that a function is serving: who asked, until when, whether anybody still waits.
 #pragma once
 
+#include <backplane/baggage.hpp>
 #include <backplane/host.hpp>
 #include <backplane/value.hpp>
 
@@ -180,6 +181,10 @@ class Context {
   const bp_envelope& envelope() const { return record_->envelope; }
   // A header of the request, or empty. Valid as long as the context.
   std::string_view header(std::string_view name) const { return header_in(record_->headers, name); }
+  // All of them, as lines; the same.
+  std::string_view headers() const { return record_->headers; }
+  // A text that travels with the request and with what it causes (baggage.hpp), or empty.
+  std::string baggage(std::string_view name) const { return baggage_in(record_->headers, name); }
   // After this instant of Host::now() nobody waits any more; 0: no limit.
   std::int64_t deadline() const { return record_->envelope.deadline; }
   // What is left of it, never negative; nothing: no limit.
@@ -194,7 +199,12 @@ class Context {
   void on_cancel(std::function<void()> run) const {
     if (!record_->finished) record_->on_cancel.push_back(std::move(run));
   }
-  void log(Severity severity, std::string_view line) const { record_->host.log(severity, line); }
+  // A line of the component's log; it begins with "[TAG] " when the request has the baggage "log_tag".
+  void log(Severity severity, std::string_view line) const {
+    const auto tag = baggage("log_tag");
+    if (tag.empty()) return record_->host.log(severity, line);
+    record_->host.log(severity, "[" + tag + "] " + std::string(line));
+  }
   const Host& host() const { return record_->host; }
 
  private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <backplane/abi.h>
+#include <backplane/baggage.hpp>
 #include <backplane/message.hpp>
 #include <backplane/options.hpp>
 
@@ -218,11 +219,13 @@ class Host {
     for (auto frame : frames) made.append(frame);
     return made;
   }
-  // A new message that continues `earlier`: same asker, function, deadline, stage and trace; no frames.
+  // A new message that continues `earlier`: same asker, function, deadline, stage, trace and baggage; no
+  // frames.
   Message message_after(const Message& earlier) const {
     Message made(host_, host_->message_new(host_, 1));
     made.envelope() = earlier.envelope();
     if (!earlier.function().empty()) made.set_function(earlier.function());
+    carry_baggage(earlier.headers(), made);
     return made;
   }
 

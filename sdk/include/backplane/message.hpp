@@ -5,6 +5,7 @@
 
 #include <backplane/abi.h>
 
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -44,6 +45,52 @@ inline std::string_view header_in(std::string_view lines, std::string_view name)
   }
   return {};
 }
+
+namespace detail {
+
+// What stands in a header as it is; everything else becomes %XX, so that any text fits into a line.
+inline bool is_plain(char each) { return static_cast<unsigned char>(each) >= 0x20 && each != '%'; }
+inline bool is_plain_in_name(char each) { return is_plain(each) && each != ':'; }
+
+inline void append_escaped(std::string& out, std::string_view plain_text, bool (*plain)(char)) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  for (const char each : plain_text) {
+    if (plain(each)) {
+      out += each;
+    } else {
+      const auto byte = static_cast<unsigned char>(each);
+      out += '%';
+      out += digits[byte >> 4U];
+      out += digits[byte & 15U];
+    }
+  }
+}
+
+inline std::string unescaped(std::string_view escaped) {
+  std::string plain;
+  for (std::size_t i = 0; i < escaped.size(); ++i) {
+    unsigned byte = 0;
+    const auto* digits = escaped.data() + i + 1;
+    if (escaped[i] == '%' && i + 2 < escaped.size() &&
+        std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      plain += static_cast<char>(byte);
+      i += 2;
+    } else {
+      plain += escaped[i];
+    }
+  }
+  return plain;
+}
+
+// Adds a line "name: value" with any text as the value; none when that is empty. `unescaped` reads it.
+inline void append_header(std::string& lines, std::string_view name, std::string_view value) {
+  if (value.empty()) return;
+  lines.append(name).append(": ");
+  append_escaped(lines, value, is_plain);
+  lines += '\n';
+}
+
+}  // namespace detail
 
 // Owns one message; empty after it was moved away. Frames are views of libzmq's memory: valid as long as
 // the message is neither changed nor sent.

@@ -262,12 +262,13 @@ class [[nodiscard]] NestedCall : public EngineAwaitable {
   T await_resume() const { return reply_as<T>(request_.reply); }
 
  private:
-  // The asker's deadline and trace hold for what it makes others do.
+  // The asker's deadline, trace and baggage hold for what it makes others do.
   Message request() {
     const auto& host = current_record->host;
     const auto& asker = current_record->envelope;
     Message made = host.message({encode(Value(std::move(arguments_.positional)))});
     if (!arguments_.named.empty()) made.append(encode(Value(std::move(arguments_.named))));
+    carry_baggage(current_record->headers, made);
     auto& envelope = made.envelope();
     envelope.encoding = BP_MSGPACK;
     envelope.flags = BP_REQUEST;

@@ -100,7 +100,7 @@ TEST_F(CalledFunctions, AFunctionSeesTheWholeMessage) {
   deliver(host(), message);
   const auto& call = host().calls()[0].message;
   EXPECT_EQ(call.header("palm-server"), "server");
-  EXPECT_EQ(detail::header_value(call.header("palm-client")), "a client\n100%");
+  EXPECT_EQ(backplane::detail::unescaped(call.header("palm-client")), "a client\n100%");
   EXPECT_EQ(call.header("palm-function"), "server.foo other.bar");
   EXPECT_EQ(call.header("palm-stage"), "0");
   EXPECT_EQ(call.header("palm-pipeline"), "stream");

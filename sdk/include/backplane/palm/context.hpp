@@ -41,52 +41,19 @@ inline constexpr std::string_view function_header = "palm-function";
 inline constexpr std::string_view cache_header = "palm-cache";
 inline constexpr std::string_view cache_component_header = "palm-cache-component";
 
-inline bool is_plain(char each) { return static_cast<unsigned char>(each) >= 0x20 && each != '%'; }
-
-// Adds "name: value"; control characters and % as %XX, so that any text fits into a line.
-inline void add_header_line(std::string& lines, std::string_view name, std::string_view value) {
-  if (value.empty()) return;
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  lines.append(name).append(": ");
-  for (const char each : value) {
-    if (is_plain(each)) {
-      lines += each;
-    } else {
-      const auto byte = static_cast<unsigned char>(each);
-      lines += '%';
-      lines += digits[byte >> 4U];
-      lines += digits[byte & 15U];
-    }
-  }
-  lines += '\n';
-}
-
-inline std::string header_value(std::string_view text) {
-  std::string value;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    unsigned byte = 0;
-    if (text[i] == '%' && i + 2 < text.size() &&
-        std::from_chars(text.data() + i + 1, text.data() + i + 3, byte, 16).ptr == text.data() + i + 3) {
-      value += static_cast<char>(byte);
-      i += 2;
-    } else {
-      value += text[i];
-    }
-  }
-  return value;
-}
+using backplane::detail::append_header;
 
 inline std::string call_headers(const Fields& fields, std::string_view server,
                                 std::string_view cache_component) {
   std::string lines;
   lines.reserve(160 + fields.function.size());
-  add_header_line(lines, server_header, server);
-  add_header_line(lines, pipeline_header, fields.pipeline);
-  add_header_line(lines, client_header, fields.client);
-  add_header_line(lines, stage_header, std::to_string(fields.stage));
-  add_header_line(lines, function_header, fields.function);
-  add_header_line(lines, cache_header, fields.cache);
-  add_header_line(lines, cache_component_header, cache_component);
+  append_header(lines, server_header, server);
+  append_header(lines, pipeline_header, fields.pipeline);
+  append_header(lines, client_header, fields.client);
+  append_header(lines, stage_header, std::to_string(fields.stage));
+  append_header(lines, function_header, fields.function);
+  append_header(lines, cache_header, fields.cache);
+  append_header(lines, cache_component_header, cache_component);
   return lines;
 }
 
@@ -96,7 +63,9 @@ inline std::string call_headers(const Fields& fields, std::string_view server,
 // "NoCall" outside of one.
 inline CallingMessage current_message() {
   const auto context = current_call();
-  const auto value = [&](std::string_view name) { return detail::header_value(context.header(name)); };
+  const auto value = [&](std::string_view name) {
+    return backplane::detail::unescaped(context.header(name));
+  };
   CallingMessage message{
       value(detail::server_header),   value(detail::pipeline_header), value(detail::client_header),         0,
       value(detail::function_header), value(detail::cache_header),    value(detail::cache_component_header)};
