@@ -96,6 +96,8 @@ ordered_json to_json(const FunctionInfo& function) {
                      {"parameters", parameters},
                      {"result", function.result}};
   if (!function.group.empty()) entry["group"] = function.group;
+  if (function.max_response_time > 0)
+    entry["max_response_time"] = duration_text(Nanoseconds(function.max_response_time));
   entry["help"] = function.help;
   return entry;
 }

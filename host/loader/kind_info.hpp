@@ -37,6 +37,7 @@ struct FunctionInfo {
   std::string group;
   bp_manner manner = BP_ORDINARY;
   std::vector<ParameterInfo> parameters;
+  std::int64_t max_response_time = 0;  // nanoseconds; 0: the wire's own
 };
 
 struct KindInfo {

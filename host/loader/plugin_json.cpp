@@ -61,7 +61,8 @@ json written(const FunctionInfo& function) {
           {"result", function.result},
           {"group", function.group},
           {"manner", static_cast<unsigned>(function.manner)},
-          {"parameters", std::move(parameters)}};
+          {"parameters", std::move(parameters)},
+          {"max_response_time", function.max_response_time}};
 }
 
 FunctionInfo read_function(const json& from) {
@@ -77,6 +78,7 @@ FunctionInfo read_function(const json& from) {
     item.at("type").get_to(parameter.type);
     item.at("default").get_to(parameter.default_json);
   }
+  from.at("max_response_time").get_to(function.max_response_time);
   return function;
 }
 

@@ -28,6 +28,8 @@ constexpr std::size_t kind_1_0 = offsetof(bp_kind, destroy) + sizeof(bp_kind::de
 constexpr std::size_t option_1_0 = offsetof(bp_option, maximum) + sizeof(bp_option::maximum);
 constexpr std::size_t function_1_0 =
     offsetof(bp_function, parameter_count) + sizeof(bp_function::parameter_count);
+constexpr std::size_t function_with_response_time =
+    offsetof(bp_function, max_response_time) + sizeof(bp_function::max_response_time);
 
 // Nobody's tables are larger; a count or size beyond is a mistake.
 constexpr std::size_t largest_table = 64 * 1024;
@@ -241,6 +243,10 @@ FunctionInfo read_function(const Place& kind, const bp_function* table) {
       place.refuse("parameter " + in_quotes(parameter.name) + " is there twice");
     function.parameters.push_back(std::move(parameter));
   }
+  if (table->size >= function_with_response_time) function.max_response_time = table->max_response_time;
+  if (function.max_response_time < 0)
+    place.refuse("max_response_time is " + std::to_string(function.max_response_time) +
+                 ", expected nanoseconds, or 0: the wire's own");
   return function;
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/shared.hpp"
 
 #include <algorithm>
+#include <cstddef>
 
 namespace backplane::host {
 
@@ -28,8 +29,17 @@ FunctionDescription::FunctionDescription(const bp_function& told)
   for (const auto& parameter : parameters_)
     parameter_views_.push_back({parameter.name.c_str(), parameter.type.c_str(),
                                 parameter.default_json ? parameter.default_json->c_str() : nullptr});
-  view_ = {sizeof view_,    told.manner,    name_.c_str(),           help_.c_str(),
-           result_.c_str(), group_.c_str(), parameter_views_.data(), parameter_views_.size()};
+  const bool timed =
+      told.size >= offsetof(bp_function, max_response_time) + sizeof(bp_function::max_response_time);
+  view_ = {sizeof view_,
+           told.manner,
+           name_.c_str(),
+           help_.c_str(),
+           result_.c_str(),
+           group_.c_str(),
+           parameter_views_.data(),
+           parameter_views_.size(),
+           timed ? told.max_response_time : 0};
 }
 
 void FunctionDirectory::publish(const std::string& component, const bp_function& function) {

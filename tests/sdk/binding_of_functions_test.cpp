@@ -27,7 +27,7 @@ struct Demo : Padding, Calculator {
         .add("above", &Demo::above, "Of a base class.")
         .add("greet", &Demo::greet, "Greets.", {"name", {"greeting", "hello"}})
         .add("twice", &Demo::twice)
-        .add("quiet", &Demo::quiet)
+        .add("quiet", &Demo::quiet, "", {}, {.max_response_time = std::chrono::seconds(2)})
         .add("closure", [this](int n) { return n + calls; }, "A lambda.", {"n"});
   }
   int calls = 0;
@@ -75,6 +75,8 @@ TEST_F(MembersOfDemo, ArePublishedWithTypesAndDefaults) {
   EXPECT_FALSE(add.parameters[0].default_json);
   EXPECT_EQ(add.parameters[1].default_json, "1");
   EXPECT_EQ(demo_.published()[1].parameters[0].name, "arg1");
+  EXPECT_EQ(add.max_response_time.count(), 0) << "the wire's own";
+  EXPECT_EQ(demo_.published()[4].max_response_time, std::chrono::seconds(2));
   EXPECT_EQ(demo_.published()[2].parameters[1].default_json, "\"hello\"");
   EXPECT_EQ(demo_.published()[6].name, "deferred_result") << "the built-in one";
 }

@@ -86,7 +86,7 @@ struct EveryClient {
       if (caller_.interrupted() || !results.give_bytes(item, index)) return;
   }
   void functions(const backplane::TellFunction& tell) {
-    tell({sizeof(bp_function), BP_ORDINARY, "echo", "Echoes.", "any", "", nullptr, 0});
+    tell({sizeof(bp_function), BP_ORDINARY, "echo", "Echoes.", "any", "", nullptr, 0, 0});
   }
   backplane::Caller caller_;
 };

@@ -266,12 +266,23 @@ TEST_F(Fake, ListsTheFunctionsThatATestOffers) {
        .name = "add",
        .help = "Adds.",
        .result = "int",
-       .parameters = {{"a", "int"}, {"b", "int", "1"}}},
+       .parameters = {{"a", "int"}, {"b", "int", "1"}},
+       .max_response_time = std::chrono::milliseconds(250)},
       {.component = "notes", .name = "note", .group = "g", .manner = BP_SIGNAL_MANNER}};
   host_.offer_functions(offered);
   EXPECT_EQ(published_functions(host_->host), offered);
   host_.offer_extension(BP_FUNCTIONS_1, nullptr);
   EXPECT_TRUE(published_functions(host_->host).empty()) << "a host that does not tell";
+}
+
+TEST_F(Fake, ReadsOfADescriptorWhatItsSizeCovers) {
+  bp_function told{};
+  told.size = offsetof(bp_function, max_response_time);
+  told.name = "old";
+  told.max_response_time = 5;
+  EXPECT_EQ(detail::copy_of("adder", told).max_response_time.count(), 0);
+  told.size = sizeof told;
+  EXPECT_EQ(detail::copy_of("adder", told).max_response_time.count(), 5);
 }
 
 using FakeDeath = Fake;

@@ -149,7 +149,7 @@ typedef struct bp_parameter {
   const char* default_json; /* NULL: required */
 } bp_parameter;
 
-/* A function that a component publishes. */
+/* A function that a component publishes. What stands behind parameter_count is read when `size` covers it. */
 typedef struct bp_function {
   uint32_t size;
   uint32_t manner; /* bp_manner */
@@ -159,6 +159,7 @@ typedef struct bp_function {
   const char* group;  /* of a synchronized function; "" otherwise */
   const bp_parameter* parameters;
   size_t parameter_count;
+  int64_t max_response_time; /* after it a wire answers with a deferred; 0: the wire's own */
 } bp_function;
 
 /* Bits of bp_kind.properties. */

@@ -448,6 +448,7 @@ class Functions {
       told.group = entry->settings.group.c_str();
       told.parameters = parameters.data();
       told.parameter_count = parameters.size();
+      told.max_response_time = entry->settings.max_response_time.count();
       tell_one(context, &told);
     }
   }

@@ -4,6 +4,8 @@
 #include <backplane/abi.h>
 #include <backplane/host.hpp>
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,6 +28,7 @@ struct PublishedFunction {
   std::string group = {};   // of a synchronized function
   std::uint32_t manner = BP_ORDINARY;
   std::vector<Parameter> parameters = {};
+  std::chrono::nanoseconds max_response_time = {};  // 0: the wire's own
   bool operator==(const PublishedFunction&) const = default;
 };
 
@@ -45,6 +48,8 @@ inline PublishedFunction copy_of(std::string component, const bp_function& funct
     made.parameters.push_back({text_or_empty(parameter.name), text_or_empty(parameter.type)});
     if (parameter.default_json != nullptr) made.parameters.back().default_json = parameter.default_json;
   }
+  if (function.size >= offsetof(bp_function, max_response_time) + sizeof function.max_response_time)
+    made.max_response_time = std::chrono::nanoseconds(function.max_response_time);
   return made;
 }
 
@@ -56,9 +61,10 @@ void with_descriptor(const PublishedFunction& function, Use&& use) {
   for (const auto& parameter : function.parameters)
     parameters.push_back({parameter.name.c_str(), parameter.type.c_str(),
                           parameter.default_json ? parameter.default_json->c_str() : nullptr});
-  const bp_function descriptor{sizeof(bp_function),   function.manner,         function.name.c_str(),
-                               function.help.c_str(), function.result.c_str(), function.group.c_str(),
-                               parameters.data(),     parameters.size()};
+  const bp_function descriptor{
+      sizeof(bp_function),   function.manner,         function.name.c_str(),
+      function.help.c_str(), function.result.c_str(), function.group.c_str(),
+      parameters.data(),     parameters.size(),       function.max_response_time.count()};
   use(descriptor);
 }
 

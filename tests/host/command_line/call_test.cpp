@@ -99,6 +99,8 @@ TEST(Call, ListsWhatCanBeCalled) {
   EXPECT_EQ(document.size(), 2u);
   const auto one = json::parse(result({"sample+x", "greet", "--describe", "--json"}));
   EXPECT_EQ(one.size(), 1u);
+  EXPECT_EQ(one[0]["max_response_time"], "2s");
+  EXPECT_FALSE(document[0].contains("max_response_time")) << "the wire's own";
   const auto none = call({"sample+x", "gret", "--describe"});
   EXPECT_EQ(none.exit_code, 1);
   EXPECT_THAT(none.errors, HasSubstr("no function \"gret\"; did you mean \"greet\"?"));

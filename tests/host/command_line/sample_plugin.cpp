@@ -111,8 +111,8 @@ class Direct {
 
   void functions(const backplane::TellFunction& tell) {
     const bp_parameter parameters[] = {{"n", "int", nullptr}, {"step", "int", "1"}};
-    tell({sizeof(bp_function), BP_STREAM_MANNER, "count", "Counts.", "int", "", parameters, 2});
-    tell({sizeof(bp_function), BP_ORDINARY, "greet", "Greets.", "text", "", nullptr, 0});
+    tell({sizeof(bp_function), BP_STREAM_MANNER, "count", "Counts.", "int", "", parameters, 2, 0});
+    tell({sizeof(bp_function), BP_ORDINARY, "greet", "Greets.", "text", "", nullptr, 0, 2'000'000'000});
   }
 
  private:

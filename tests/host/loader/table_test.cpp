@@ -88,8 +88,8 @@ struct Tables {
     plain_client.scheme = "plain";
     plain_client.option_count = 0;
     plain_client.job = nullptr;
-    told = {sizeof(bp_function), BP_ORDINARY,      "add", "Adds.", "int", "",
-            parameters.data(),   parameters.size()};
+    told = {sizeof(bp_function), BP_ORDINARY,       "add",        "Adds.", "int", "",
+            parameters.data(),   parameters.size(), 2'000'000'000};
     int major = 0, minor = 0, patch = 0;
     zmq_version(&major, &minor, &patch);
     plugin = {sizeof plugin,
@@ -124,6 +124,7 @@ TEST(PluginTable, ThatIsSoundIsCopied) {
   EXPECT_TRUE(info.kinds[0].options[0].required);
   EXPECT_THAT(info.kinds[0].options[1].choices, ElementsAre("fast", "safe"));
   EXPECT_EQ(info.kinds[0].functions->at(0).parameters.at(1).default_json, "[1, 2]");
+  EXPECT_EQ(info.kinds[0].functions->at(0).max_response_time, 2'000'000'000);
   EXPECT_FALSE(info.kinds[1].functions);
 }
 
@@ -146,6 +147,13 @@ TEST(PluginTable, FromBeforeThereWereClientsHasNone) {
   tables.plugin.size = offsetof(bp_plugin, clients);
   tables.plugin.client_count = 1'000'000;  // is not looked at
   EXPECT_EQ(tables.read().clients.size(), 0u);
+}
+
+TEST(PluginTable, FromBeforeFunctionsHadAResponseTimeHasNone) {
+  const Tables tables;
+  told.size = offsetof(bp_function, max_response_time);
+  told.max_response_time = -1;  // is not looked at
+  EXPECT_EQ(tables.read().kinds[0].functions->at(0).max_response_time, 0);
 }
 
 TEST(PluginTable, MayOfferClientsAlone) {
@@ -338,6 +346,8 @@ const std::vector<Mistake> in_function{
     Mistake{"NoHelp", [](Tables&) { told.help = nullptr; }, "help is null"},
     Mistake{"NoResult", [](Tables&) { told.result = nullptr; }, "result is null"},
     Mistake{"NoGroup", [](Tables&) { told.group = nullptr; }, "group is null"},
+    Mistake{"NegativeResponseTime", [](Tables&) { told.max_response_time = -1; },
+            "function \"add\": max_response_time is -1, expected"},
     Mistake{"ParameterListNull", [](Tables&) { told.parameters = nullptr; },
             "parameter_count is 2, but the list is null"},
     Mistake{"TooManyParameters", [](Tables&) { told.parameter_count = 1000; }, "parameter_count is 1000"},

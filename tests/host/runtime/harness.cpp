@@ -112,7 +112,8 @@ void Refuser::start() {
 }
 
 void Service::publish(Functions& functions) {
-  functions.add("add", [](int a, int b) { return a + b; }, "Adds.", {"a", {"b", 4}});
+  functions.add("add", [](int a, int b) { return a + b; }, "Adds.", {"a", {"b", 4}},
+                {.max_response_time = 2s});
   functions.add("fail", [](std::string text) -> int { throw Error("DemoError", text); }, "Fails.", {"text"});
 }
 

@@ -537,6 +537,8 @@ TEST(FunctionDirectory, ListsWhatComponentsPublishOncePerComponent) {
   EXPECT_EQ(found[0].help, "Adds.");
   EXPECT_EQ(found[0].result, "int");
   EXPECT_EQ(found[0].manner, BP_ORDINARY);
+  EXPECT_EQ(found[0].max_response_time, 2s);
+  EXPECT_EQ(found[1].max_response_time, 0s) << "the wire's own";
   EXPECT_EQ(found[0].parameters,
             (std::vector<PublishedFunction::Parameter>{{"a", "int"}, {"b", "int", "4"}}));
 }

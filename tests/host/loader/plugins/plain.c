@@ -44,7 +44,7 @@ static int32_t functions(void (*tell)(void* context, const bp_function* function
   abort();
 #endif
   const bp_function repeat = {
-      sizeof(bp_function), BP_IMMEDIATE, "repeat", "Repeats a text.", "text", "", parameters, 2};
+      sizeof(bp_function), BP_IMMEDIATE, "repeat", "Repeats a text.", "text", "", parameters, 2, 2000000000};
   tell(context, &repeat);
   return 0;
 }
