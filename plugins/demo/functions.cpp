@@ -53,23 +53,30 @@ class Counted {
 
 }  // namespace
 
-void DemoFunctions::publish(Functions& functions) {
-  using Self = DemoFunctions;
-  const FunctionSettings deferred{.manner = Manner::deferred};
-  const FunctionSettings immediate{.manner = Manner::immediate};
-  const FunctionSettings synchronized{.manner = Manner::synchronized};
-
-  functions.add("add", &Self::add, "Add two numbers.", {"a", {"b", 1}});
+void DemoService::publish_common(Functions& functions, Parameter b) {
+  using Self = DemoService;
+  functions.add("add", &Self::add, "Add two numbers.", {"a", std::move(b)});
   functions.add("echo", &Self::echo, "Return the argument.", {"x"});
   functions.add("fail", &Self::fail, "Fail with an error that says msg.", {"msg"});
   functions.add("slow", &Self::slow, "Return seconds, after that time.", {"seconds"});
+}
+
+void DemoService::publish_of_zerorpc(Functions& functions) {
+  using Self = DemoService;
   functions.add("active", &Self::active, "Return how many slow calls are running now.");
-  functions.add("started", &Self::started, "Return how many slow calls have begun so far.", {}, immediate);
   functions.add("count", &Self::count, "Stream the numbers from 0 to n - 1.", {"n"});
   functions.add("count_fail", &Self::count_fail, "Stream the numbers from 0 to n - 1, then fail.", {"n"});
   functions.add("big", &Self::big, "Return n bytes; byte i is i modulo 256.", {"n"});
   functions.add("note", &Self::note, "Keep x.", {"x"});
   functions.add("notes", &Self::notes, "Return the last 100 values kept.");
+}
+
+void DemoService::publish_of_infi(Functions& functions) {
+  using Self = DemoService;
+  const FunctionSettings deferred{.manner = Manner::deferred};
+  const FunctionSettings immediate{.manner = Manner::immediate};
+  const FunctionSettings synchronized{.manner = Manner::synchronized};
+
   functions.add("later", &Self::echo, "Return the argument as a deferred.", {"x"}, deferred);
   functions.add("later_fail", &Self::fail, "Fail as a deferred.", {"msg"}, deferred);
   functions.add("now", &Self::echo, "Return the argument at once, never as a deferred.", {"x"}, immediate);
@@ -78,9 +85,26 @@ void DemoFunctions::publish(Functions& functions) {
   functions.add("crash", &Self::crash, "Fail with an exception that is no error of this service.", {"msg"});
   functions.add("locked", &Self::hold, "Return seconds, after that time; one call at a time.", {"seconds"},
                 synchronized);
+  functions.add("started", &Self::started, "Return how many slow calls have begun so far.", {}, immediate);
 }
 
-Value DemoFunctions::add(const Value& a, const Value& b) const {
+void DemoFunctions::publish(Functions& functions) {
+  publish_common(functions, {"b", 1});
+  publish_of_zerorpc(functions);
+  publish_of_infi(functions);
+}
+
+void DemoZerorpc::publish(Functions& functions) {
+  publish_common(functions, "b");
+  publish_of_zerorpc(functions);
+}
+
+void DemoInfi::publish(Functions& functions) {
+  publish_common(functions, {"b", 1});
+  publish_of_infi(functions);
+}
+
+Value DemoService::add(const Value& a, const Value& b) const {
   if (is_integer(a) && is_integer(b)) return narrow(wide(a) + wide(b));
   if (is_number(a) && is_number(b)) return real(a) + real(b);
   if (const auto* left = a.get_if<std::string>(), *right = b.get_if<std::string>(); left && right)
@@ -90,11 +114,11 @@ Value DemoFunctions::add(const Value& a, const Value& b) const {
   throw Error("TypeError", "cannot add " + describe(a) + " and " + describe(b));
 }
 
-void DemoFunctions::fail(const std::string& msg) const { throw Error(fails_with_, msg); }
+void DemoService::fail(const std::string& msg) const { throw Error(fails_with_, msg); }
 
-void DemoFunctions::crash(const std::string& msg) const { throw std::runtime_error(msg); }
+void DemoService::crash(const std::string& msg) const { throw std::runtime_error(msg); }
 
-Task<Value> DemoFunctions::slow(Value seconds) {
+Task<Value> DemoService::slow(Value seconds) {
   const auto span = span_of(seconds);
   ++started_;
   const Counted running(active_);
@@ -102,21 +126,21 @@ Task<Value> DemoFunctions::slow(Value seconds) {
   co_return seconds;
 }
 
-Task<Value> DemoFunctions::hold(Value seconds) const {
+Task<Value> DemoService::hold(Value seconds) const {
   co_await sleep(span_of(seconds));
   co_return seconds;
 }
 
-Stream<std::int64_t> DemoFunctions::count(std::int64_t n) const {
+Stream<std::int64_t> DemoService::count(std::int64_t n) const {
   for (std::int64_t i = 0; i < n; ++i) co_yield i;
 }
 
-Stream<std::int64_t> DemoFunctions::count_fail(std::int64_t n) const {
+Stream<std::int64_t> DemoService::count_fail(std::int64_t n) const {
   for (std::int64_t i = 0; i < n; ++i) co_yield i;
   throw Error(fails_with_, "stream broken");
 }
 
-Bytes DemoFunctions::big(std::int64_t n) const {
+Bytes DemoService::big(std::int64_t n) const {
   if (n < 0 || n > kBiggest)
     throw Error("ValueError",
                 "n must be from 0 to " + std::to_string(kBiggest) + ", got " + std::to_string(n));
@@ -125,7 +149,7 @@ Bytes DemoFunctions::big(std::int64_t n) const {
   return bytes;
 }
 
-void DemoFunctions::note(Value x) {
+void DemoService::note(Value x) {
   notes_.push_back(std::move(x));
   if (notes_.size() > kNotes) notes_.pop_front();
 }

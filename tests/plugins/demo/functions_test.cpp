@@ -4,15 +4,14 @@
 
 #include <gmock/gmock.h>
 
-#include <algorithm>
 #include <climits>
 
 namespace backplane::demo {
 namespace {
 
 using std::chrono::milliseconds;
-using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::UnorderedElementsAre;
 
 class DemoFunctionsTest : public testing::Test {
  protected:
@@ -120,15 +119,6 @@ TEST_F(DemoFunctionsTest, ManySlowCallsWaitAtOnce) {
   EXPECT_EQ(demo_.holding(), 0u);
 }
 
-TEST_F(DemoFunctionsTest, SlowEndsEarlyWhenItsAskerHasGone) {
-  const auto request = ask("slow", {3600});
-  EXPECT_EQ(result("active", {}), Value(1));
-  demo_.give_up(request);
-  demo_.run_ready();
-  EXPECT_EQ(result("active", {}), Value(0));
-  EXPECT_EQ(demo_.holding(), 0u);
-}
-
 TEST_F(DemoFunctionsTest, WaitsOnlyForATimeThatMakesSense) {
   for (const auto* function : {"slow", "hold", "locked"}) {
     EXPECT_EQ(error_type(function, {-1}), "ValueError");
@@ -212,24 +202,122 @@ TEST_F(DemoFunctionsTest, PlainFramesAreArguments) {
   EXPECT_EQ(demo_.take_reply().message[0], "abcd");
 }
 
-TEST_F(DemoFunctionsTest, TellsItsFunctionsWithoutAComponent) {
-  std::vector<std::string> names;
-  std::string add_help;
-  struct Told {
-    std::vector<std::string>* names;
-    std::string* add_help;
-  } told{&names, &add_help};
-  const auto tell = [](void* context, const bp_function* function) {
-    auto* into = static_cast<Told*>(context);
-    into->names->emplace_back(function->name);
-    if (std::string(function->name) == "add") *into->add_help = function->help;
+// ---- what each kind publishes -------------------------------------------------------------------------
+
+// A function as clients read it: "add(a, b=1)", and how it answers when that is not the ordinary way.
+std::string signature(const bp_function& function) {
+  constexpr const char* manners[] = {"", "immediate", "deferred", "synchronized", "signal", "stream"};
+  std::string told = std::string(function.name) + "(";
+  for (std::size_t i = 0; i < function.parameter_count; ++i) {
+    const auto& parameter = function.parameters[i];
+    told += (i > 0 ? ", " : "") + std::string(parameter.name);
+    if (parameter.default_json != nullptr) told += std::string("=") + parameter.default_json;
+  }
+  const std::string manner = manners[function.manner];
+  return told + ")" + (manner.empty() ? "" : " " + manner);
+}
+
+// Both work without a component.
+std::vector<std::string> functions_of(const bp_kind& kind) {
+  std::vector<std::string> told;
+  const auto tell = [](void* into, const bp_function* function) {
+    static_cast<std::vector<std::string>*>(into)->push_back(signature(*function));
   };
-  ASSERT_EQ(demo_.kind().functions(tell, &told), 0);
-  std::sort(names.begin(), names.end());
-  EXPECT_THAT(names,
-              ElementsAre("active", "add", "big", "count", "count_fail", "crash", "echo", "fail", "hold",
-                          "later", "later_fail", "locked", "note", "notes", "now", "slow", "started"));
-  EXPECT_EQ(add_help, "Add two numbers.");
+  EXPECT_EQ(kind.functions(tell, &told), 0);
+  return told;
+}
+std::string help_of(const bp_kind& kind, const std::string& name) {
+  struct Wanted {
+    const std::string* name;
+    std::string help;
+  } wanted{&name, "no such function"};
+  const auto tell = [](void* into, const bp_function* function) {
+    auto* asked = static_cast<Wanted*>(into);
+    if (function->name == *asked->name) asked->help = function->help;
+  };
+  EXPECT_EQ(kind.functions(tell, &wanted), 0);
+  return wanted.help;
+}
+
+template <typename Kind>
+FakeReply answer_of(FakeComponent<Kind>& component, const char* function, const Array& arguments) {
+  component.deliver(component.request(function, {encode(Value(arguments))}, BP_MSGPACK));
+  component.run_ready();
+  EXPECT_EQ(component.replies().size(), 1u) << function << " did not answer";
+  return component.replies().empty() ? FakeReply{} : component.take_reply();
+}
+
+TEST(DemoKinds, ZerorpcHasTheTableOfItsDemoService) {
+  const FakeComponent<DemoZerorpc> demo;
+  EXPECT_THAT(
+      functions_of(demo.kind()),
+      UnorderedElementsAre("add(a, b)", "echo(x)", "fail(msg)", "slow(seconds)", "active()",
+                           "count(n) stream", "count_fail(n) stream", "big(n)", "note(x)", "notes()"));
+}
+
+TEST(DemoKinds, InfiHasTheTableOfItsDemoService) {
+  const FakeComponent<DemoInfi> demo;
+  EXPECT_THAT(
+      functions_of(demo.kind()),
+      UnorderedElementsAre("add(a, b=1)", "echo(x)", "slow(seconds)", "later(x) deferred",
+                           "later_fail(msg) deferred", "now(x) immediate", "hold(seconds) immediate",
+                           "fail(msg)", "crash(msg)", "locked(seconds) synchronized", "started() immediate"));
+}
+
+TEST(DemoKinds, FunctionsHasBoth) {
+  const FakeComponent<DemoFunctions> demo;
+  EXPECT_THAT(functions_of(demo.kind()),
+              UnorderedElementsAre("add(a, b=1)", "echo(x)", "fail(msg)", "slow(seconds)", "active()",
+                                   "count(n) stream", "count_fail(n) stream", "big(n)", "note(x)", "notes()",
+                                   "later(x) deferred", "later_fail(msg) deferred", "now(x) immediate",
+                                   "hold(seconds) immediate", "crash(msg)", "locked(seconds) synchronized",
+                                   "started() immediate"));
+}
+
+TEST(DemoKinds, AllDescribeAddWithTheSameWords) {
+  EXPECT_EQ(help_of(FakeComponent<DemoFunctions>().kind(), "add"), "Add two numbers.");
+  EXPECT_EQ(help_of(FakeComponent<DemoZerorpc>().kind(), "add"), "Add two numbers.");
+  EXPECT_EQ(help_of(FakeComponent<DemoInfi>().kind(), "add"), "Add two numbers.");
+}
+
+TEST(DemoKinds, ErrorsOfZerorpcAreDemoErrors) {
+  FakeComponent<DemoZerorpc> demo;
+  demo.start();
+  EXPECT_EQ(answer_of(demo, "fail", {"broken"}).error_type, "DemoError");
+  EXPECT_EQ(answer_of(demo, "count_fail", {1}).error_type, "DemoError");
+  EXPECT_EQ(answer_of(demo, "add", {1}).error_type, "InvalidCallArguments");
+}
+
+TEST(DemoKinds, ErrorsOfInfiAreUserExceptions) {
+  FakeComponent<DemoInfi> demo;
+  demo.start();
+  for (const auto* function : {"fail", "later_fail"}) {
+    const auto reply = answer_of(demo, function, {"broken"});
+    EXPECT_EQ(reply.error_type, "RPCUserException");
+    EXPECT_EQ(reply.error_message, "broken");
+  }
+  EXPECT_THAT(answer_of(demo, "crash", {"broken"}).error_message, HasSubstr("broken"));
+  EXPECT_EQ(decode(answer_of(demo, "add", {2}).message[0]), Value(3));
+}
+
+template <typename Kind>
+class SlowOf : public testing::Test {};
+using KindsWithSlow = testing::Types<DemoFunctions, DemoZerorpc, DemoInfi>;
+TYPED_TEST_SUITE(SlowOf, KindsWithSlow);
+
+TYPED_TEST(SlowOf, EveryKindEndsEarlyWhenItsAskerHasGone) {
+  FakeComponent<TypeParam> demo;
+  demo.stop_clock();
+  demo.start();
+  Message request = demo.request("slow", {encode(Value(Array{3600}))}, BP_MSGPACK);
+  const auto envelope = request.envelope();
+  demo.deliver(std::move(request));
+  demo.run_ready();
+  EXPECT_EQ(demo->active(), 1);
+  demo.give_up(envelope);
+  demo.run_ready();
+  EXPECT_EQ(demo->active(), 0);
+  EXPECT_EQ(demo.holding(), 0u);
 }
 
 }  // namespace
