@@ -1,14 +1,12 @@
-// The entries of a cache on disk (SQLite, WAL), so that they survive a restart. One thread at a time.
+// The entries of a cache on disk, so that they survive a restart. One thread at a time.
 #pragma once
+
+#include "basic/sqlite_file.hpp"
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
-
-struct sqlite3;
-struct sqlite3_stmt;
 
 namespace backplane::palm {
 
@@ -17,9 +15,6 @@ class CacheFile {
   // Opens or makes the file. One that is damaged is put aside as PATH.damaged and a fresh one begun; `warn`
   // is told. Throws Error "StoreFailed" when there cannot be one.
   CacheFile(const std::string& path, const std::function<void(std::string_view)>& warn);
-  ~CacheFile();
-  CacheFile(const CacheFile&) = delete;
-  CacheFile& operator=(const CacheFile&) = delete;
 
   // Every entry; `expires`: milliseconds since 1970, 0: never.
   using Take = std::function<void(std::string_view key, std::string_view value, std::int64_t expires)>;
@@ -31,27 +26,9 @@ class CacheFile {
   void commit();
 
  private:
-  struct Close {
-    void operator()(sqlite3* database) const;
-  };
-  struct Finalize {
-    void operator()(sqlite3_stmt* statement) const;
-  };
-  using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
-
-  void open();
-  void check();
-  void begin();
-  void run(const char* sql);
-  Statement prepare(const char* sql);
-  void step(sqlite3_stmt* statement);
-  [[noreturn]] void fail();
-
-  std::string path_;
-  std::unique_ptr<sqlite3, Close> database_;
-  Statement set_;
-  Statement remove_;
-  bool changed_ = false;
+  basic::SqliteFile file_;
+  basic::SqliteFile::Statement set_;
+  basic::SqliteFile::Statement remove_;
 };
 
 }  // namespace backplane::palm
