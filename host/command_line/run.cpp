@@ -142,7 +142,7 @@ class Run {
     if (!runtime_.failure().empty()) reason = runtime_.failure();
     bool reload = signal == SIGHUP;
     log_.info((reload ? "reloading: " : "stopping: ") + reason + "; draining for at most " +
-              std::to_string(manifest_.host.shutdown_timeout.count() / milliseconds) + " ms");
+              std::to_string(runtime_.drain_limit().count() / milliseconds) + " ms");
     int second = 0;
     const StopReport report = runtime_.stop([&] {
       const int next = signals_.take();

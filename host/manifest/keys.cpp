@@ -78,7 +78,10 @@ const std::vector<KeyInfo>& host_keys() {
       otherwise(choice("shutdown.strategy", {"drain", "stop"},
                        "drain: deliver what is held, then stop; stop: do not wait"),
                 "drain"),
-      otherwise(between(key("shutdown.timeout", BP_DURATION, "the longest a drain may take"), 0, day), "10s"),
+      otherwise(between(key("shutdown.timeout", BP_DURATION,
+                            "the longest a drain may take, unless a component's own rules give it more"),
+                        0, day),
+                "10s"),
       else_says(key("admin.bind", BP_TEXT,
                     "HOST:PORT or unix:PATH for metrics, health and topology; accepted, not served by this "
                     "version"),

@@ -7,6 +7,7 @@
 #include <backplane/abi.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -125,6 +126,9 @@ class Component {
   std::uint64_t start_timer(std::int64_t delay, std::int64_t period, bp_callback run, void* data);
   void stop_timer(std::uint64_t timer);
   void set_holding(std::uint64_t count) { holding_ = count; }
+  // How long its drain may take by its own rules; 0: it has none. Read on any thread.
+  void set_drain_time(std::chrono::nanoseconds span) { drain_time_ = span; }
+  std::chrono::nanoseconds drain_time() const { return drain_time_; }
   void mark_finished();
   void request_done(std::uint64_t correlation);
   // Its deadline has passed, and the request is gone from the loop's table.
@@ -188,6 +192,7 @@ class Component {
   unsigned blocked_ = 0;
   std::atomic<bool> paused_{false};
   std::uint64_t holding_ = 0;
+  std::atomic<std::chrono::nanoseconds> drain_time_{std::chrono::nanoseconds(0)};
   bp_error error_{};
 
   mutable std::mutex metrics_mutex_;

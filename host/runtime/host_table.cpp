@@ -162,6 +162,11 @@ std::int32_t publish(const bp_host* host, const bp_function* function) {
 void holding(const bp_host* host, std::uint64_t count) { of(host).set_holding(count); }
 void finished(const bp_host* host) { of(host).mark_finished(); }
 
+void drain_time(const bp_host* host, std::int64_t span) {
+  assert(of(host).loop().on_thread());
+  of(host).set_drain_time(std::chrono::nanoseconds(span));
+}
+
 void failed(const bp_host* host, const bp_error* error) {
   std::string text = error->type[0] == '\0' ? "" : std::string(error->type) + ": ";
   text += error->message[0] == '\0' ? "no reason given" : error->message;
@@ -227,6 +232,7 @@ void Component::fill_table() {
   table_.failed = failed;
   table_.extension = extension;
   table_.last_request = host::last_request;
+  table_.drain_time = host::drain_time;
 }
 
 bool Component::option(const char* name, bp_value& value) const {

@@ -25,6 +25,8 @@ constexpr auto account_limit = 50ms;  // for a loop to tell its accounts
 constexpr auto create_limit = 60s;    // for a component to be made or started
 constexpr auto shortest_stop = 1s;    // a component may take at least this long to stop
 constexpr auto drain_pause = 2ms;     // between two looks at what is held
+constexpr auto drain_margin = 1s;     // beyond the time that a component's drain may take: for its last words
+constexpr auto longest_drain = 365 * 24h;
 
 // Every loop and socket needs descriptors, far more than the usual soft limit when there are many.
 void raise_descriptor_limit() {
@@ -185,18 +187,28 @@ bool Runtime::all_quiet() {
   });
 }
 
+std::chrono::nanoseconds Runtime::drain_limit() const {
+  std::chrono::nanoseconds limit = manifest_.host.shutdown_timeout;
+  if (manifest_.host.shutdown_strategy == ShutdownStrategy::stop) return limit;
+  for (const auto& component : components_)
+    if (const auto span = component->drain_time(); span.count() > 0)
+      limit = std::max(limit, std::min<std::chrono::nanoseconds>(span, longest_drain) + drain_margin);
+  return limit;
+}
+
 StopReport Runtime::stop(const std::function<bool()>& give_up) {
   StopReport report;
   stopped_ = true;
-  const auto deadline = now_nanoseconds() + manifest_.host.shutdown_timeout.count();
-  drain(deadline, give_up, report);
+  const auto began = now_nanoseconds();
+  drain(began, give_up, report);
+  const auto deadline = began + manifest_.host.shutdown_timeout.count();
   stop_components(deadline, report);
   end_loops(deadline, report);
   if (report.stuck.empty()) end_context(deadline, report);
   return report;
 }
 
-void Runtime::drain(std::int64_t deadline, const std::function<bool()>& give_up, StopReport& report) {
+void Runtime::drain(std::int64_t began, const std::function<bool()>& give_up, StopReport& report) {
   for (auto component = components_.rbegin(); component != components_.rend(); ++component)
     (*component)->loop().post([target = component->get()] { target->drain(); });
   if (manifest_.host.shutdown_strategy == ShutdownStrategy::stop) return note_undrained(report);
@@ -207,7 +219,7 @@ void Runtime::drain(std::int64_t deadline, const std::function<bool()>& give_up,
     const auto batches = router_ ? router_->batches() : 0;
     const bool quiet = all_quiet();
     if (quiet && quiet_before && batches == batches_before) return;
-    if (now_nanoseconds() >= deadline) break;
+    if (now_nanoseconds() >= began + drain_limit().count()) break;  // a component may tell in its drain
     quiet_before = quiet;
     batches_before = batches;
     if (!quiet) std::this_thread::sleep_for(drain_pause);

@@ -51,8 +51,11 @@ class Runtime {
   // Empty unless a component has failed.
   std::string failure() const;
 
-  // Drains under the manifest's deadline and stops in reverse start order. `give_up` is asked now and then:
-  // true ends the drain at once.
+  // How long a drain may take at most: the manifest's timeout, or more when a component's own rules give it
+  // more.
+  std::chrono::nanoseconds drain_limit() const;
+  // Drains for at most that long and stops in reverse start order: what is left of the manifest's timeout is
+  // for that. `give_up` is asked now and then: true ends the drain at once.
   StopReport stop(const std::function<bool()>& give_up = [] { return false; });
 
   // Asks every loop for its accounts. A loop that does not answer within 50 ms (a blocking component at
@@ -79,7 +82,7 @@ class Runtime {
   void create_components();
   void start_components();
   bool all_quiet();
-  void drain(std::int64_t deadline, const std::function<bool()>& give_up, StopReport& report);
+  void drain(std::int64_t began, const std::function<bool()>& give_up, StopReport& report);
   void stop_components(std::int64_t deadline, StopReport& report);
   void end_loops(std::int64_t deadline, StopReport& report);
   void end_context(std::int64_t deadline, StopReport& report);

@@ -246,6 +246,16 @@ TEST_F(Fake, ShowsMetricsAndStates) {
   EXPECT_EQ(host_.failure()->type(), "Type");
 }
 
+TEST_F(Fake, RecordsHowLongADrainMayTake) {
+  EXPECT_EQ(host_.drain_time(), std::chrono::seconds(0));
+  host_->host.drain_time(std::chrono::seconds(30));
+  EXPECT_EQ(host_.drain_time(), std::chrono::seconds(30));
+  bp_host old = *host_->host.abi();
+  old.size = offsetof(bp_host, drain_time);
+  Host(&old).drain_time(std::chrono::seconds(40));
+  EXPECT_EQ(host_.drain_time(), std::chrono::seconds(30)) << "a host that does not know it";
+}
+
 TEST(FakeRefusals, AComponentThatCannotBeMadeOrStartedSaysWhy) {
   FakeComponent<Puppet> unmakeable({{"fail", "create"}});
   try {

@@ -449,6 +449,11 @@ struct bp_host {
   /* The correlation of the request that this component sent last (send or call), for `cancel` and `grant`
    * before an outcome has come; 0: it was not accepted. May be NULL. [loop, right after send or call] */
   uint64_t (*last_request)(const bp_host* host);
+  /* How long the drain of this component may take at most by its own rules, e.g. the grace that it gives its
+   * clients; 0: as long as the manifest says. A draining host waits at least that long, and a second more,
+   * also when host.shutdown.timeout is shorter; it waits no longer than components hold anything. May be
+   * NULL. [loop] */
+  void (*drain_time)(const bp_host* host, int64_t span);
 };
 
 /* ---- extensions ------------------------------------------------------------------------------------- */

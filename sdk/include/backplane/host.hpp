@@ -316,6 +316,13 @@ class Host {
 
   // A component that publishes functions leaves this to the SDK, which tells how many calls run.
   void holding(std::uint64_t count) const { host_->holding(host_, count); }
+  // How long the drain of this component may take at most by its own rules: the host waits for what it holds
+  // at least that long, also when host.shutdown.timeout is shorter. 0, the default: no rules of its own.
+  // Does nothing when the host is too old to know it.
+  void drain_time(std::chrono::nanoseconds span) const {
+    const bool known = host_->size >= offsetof(bp_host, drain_time) + sizeof(host_->drain_time);
+    if (known && host_->drain_time != nullptr) host_->drain_time(host_, span.count());
+  }
   void finished() const { host_->finished(host_); }
   void failed(std::string_view type, std::string_view message) const {
     bp_error error{};

@@ -16,7 +16,7 @@ TEST(Plugins, AreListedWithVersionAndFile) {
   const auto outcome = command({"plugins", "--plugin-path", SAMPLE_PLUGINS});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.errors;
   EXPECT_THAT(outcome.output,
-              ContainsRegex("sample +2\\.5\\.0 +3 kinds, calls sample, one_by_one +" + kSample));
+              ContainsRegex("sample +2\\.5\\.0 +4 kinds, calls sample, one_by_one +" + kSample));
   EXPECT_THAT(outcome.output, ContainsRegex("zmq +[0-9]"));
 }
 

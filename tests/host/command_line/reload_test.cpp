@@ -86,6 +86,37 @@ TEST_F(Reload, AManifestThatDoesNotStartBringsTheOneBeforeBack) {
   expect_clean_stop(*host_);
 }
 
+// A component that holds something longer than the host's timeout, and says so or not.
+class SlowDrain : public ManifestTest {
+ protected:
+  SlowDrain() { write_manifest("60s"); }
+  void write_manifest(const std::string& drain_time) {
+    write_file(manifest_,
+               "host: {shutdown: {timeout: 1ms}}\n"
+               "plugins: [" SAMPLE_PLUGINS
+               "/sample.so]\n"
+               "components:\n"
+               "  holder: {kind: sample.holder, holds: 100ms, drain_time: " +
+                   drain_time + "}\n");
+  }
+  const std::filesystem::path manifest_ = folder_.file("host.yaml");
+};
+
+TEST_F(SlowDrain, IsWaitedForByAReloadAsByAStop) {
+  HostProcess host(manifest_);
+  host.wait_until_ready();
+  write_manifest("0");
+  host.signal(SIGHUP);
+  ASSERT_TRUE(eventually([&] { return host.lines_with("ready: host").size() == 2; })) << host.errors();
+  EXPECT_TRUE(host.says("reloading: SIGHUP; draining for at most 61000 ms"));
+  EXPECT_THAT(host.lines_with("not drained"), SizeIs(0));
+  host.signal(SIGTERM);
+  EXPECT_EQ(host.wait(), 1);
+  EXPECT_TRUE(host.says("stopping: SIGTERM; draining for at most 1 ms"));
+  EXPECT_THAT(host.lines_with("not drained: 1 request or message held by holder"), SizeIs(1))
+      << "this one has not said how long it takes";
+}
+
 TEST_F(Reload, TheEndOfTheHostComesFirst) {
   write_file(manifest_,
              "host: {shutdown: {timeout: 1s}}\n"

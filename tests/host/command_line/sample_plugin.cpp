@@ -40,6 +40,29 @@ class Sink {
   void on_message(backplane::Message) {}
 };
 
+// Holds something, until it has drained for a while.
+class Holder {
+ public:
+  static constexpr auto kind = "sample.holder";
+  static constexpr auto says = "Takes its time to drain.";
+  static constexpr auto properties = backplane::outbound;
+  static constexpr backplane::Option options[] = {
+      {"holds", backplane::duration, "0", "how long its drain takes"},
+      {"drain_time", backplane::duration, "0", "how long it says that may be"},
+  };
+  explicit Holder(backplane::Host host) : host_(host) { host.drain_time(host.option("drain_time")); }
+  void start() { host_.holding(1); }
+  void on_message(backplane::Message) {}
+  void drain() {
+    end_ = host_.after(host_.option("holds"), [this] { host_.holding(0); });
+  }
+  void stop() { end_.end(); }
+
+ private:
+  backplane::Host host_;
+  backplane::Timer end_;
+};
+
 // A protocol without a wire: its server is the client itself.
 class Direct {
  public:
@@ -145,4 +168,4 @@ class OneByOne {
 
 }  // namespace
 
-BACKPLANE_PLUGIN("sample", "2.5.0", Echo, Sums, Sink, Direct, OneByOne)
+BACKPLANE_PLUGIN("sample", "2.5.0", Echo, Sums, Sink, Holder, Direct, OneByOne)

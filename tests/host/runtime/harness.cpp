@@ -91,6 +91,20 @@ Silent::Silent(Host host) : probe_(probe(std::string(host.component()))) {}
 void Silent::on_message(Message message) { probe_.note(message[0]); }
 void Silent::on_reply(Message notice) { probe_.note(notice.has(BP_CANCEL) ? "cancel" : "notice"); }
 
+Keeper::Keeper(Host host) : host_(host), probe_(probe(std::string(host.component()))) {
+  probe_.host = &host_;
+}
+void Keeper::start() {
+  look_ = host_.every(1ms, [this] {
+    if (!probe_.busy) host_.holding(0);
+  });
+}
+void Keeper::on_message(Message message) {
+  host_.holding(1);
+  probe_.note(message[0]);
+}
+void Keeper::drain() { host_.drain_time(probe_.drain_time); }
+
 Blocker::Blocker(Host host) : probe_(probe(std::string(host.component()))) {}
 void Blocker::on_message(Message message) {
   probe_.note(message[0]);
@@ -132,8 +146,8 @@ void Pipe::start() {
 
 TestKinds::TestKinds() {
   for (const bp_kind* kind :
-       {&table<Source>(), &table<Sink>(), &table<Echo>(), &table<Silent>(), &table<Blocker>(),
-        &table<Thrower>(), &table<Refuser>(), &table<Service>(), &table<Pipe>()}) {
+       {&table<Source>(), &table<Sink>(), &table<Echo>(), &table<Silent>(), &table<Keeper>(),
+        &table<Blocker>(), &table<Thrower>(), &table<Refuser>(), &table<Service>(), &table<Pipe>()}) {
     host::KindInfo info;
     info.name = kind->name;
     info.says = kind->says;

@@ -42,9 +42,10 @@ class Probe {
   std::atomic<int> paused{0};     // how often send said pause
   std::atomic<int> resumed{0};    // how often on_resume was called
   std::atomic<int> rejected{0};
-  std::atomic<bool> block{false};   // a blocker stays in its callback while this holds
-  std::atomic<int> descriptor{-1};  // that a pipe watches
-  Host* host = nullptr;             // of the running component
+  std::atomic<bool> block{false};                         // a blocker stays in its callback while this holds
+  std::atomic<int> descriptor{-1};                        // that a pipe watches
+  std::atomic<std::chrono::nanoseconds> drain_time{0ns};  // of a keeper
+  Host* host = nullptr;                                   // of the running component
 
  private:
   mutable std::mutex mutex_;
@@ -112,6 +113,23 @@ class Silent {
 
  private:
   Probe& probe_;
+};
+
+// Holds what it gets while its probe says busy; its drain may take as long as its probe says.
+class Keeper {
+ public:
+  static constexpr auto kind = "test.keeper";
+  static constexpr auto says = "Holds what it gets.";
+  static constexpr auto properties = outbound;
+  explicit Keeper(Host host);
+  void start();
+  void on_message(Message message);
+  void drain();
+
+ private:
+  Host host_;
+  Probe& probe_;
+  Timer look_;
 };
 
 // Stays in on_message while its probe says block.

@@ -230,6 +230,87 @@ TEST_P(Hop, ASecondSignalEndsTheDrainAtOnce) {
   EXPECT_TRUE(report.ledger.balances());
 }
 
+// A component that still holds something when the manifest's timeout has passed, and lets go of it later.
+class Draining : public testing::Test {
+ protected:
+  Draining() {
+    host_.settings().shutdown_timeout = 20ms;
+    host_.component("source", "test.source");
+    host_.component("keeper", "test.keeper");
+    host_.route("source", {"keeper"});
+    host_.start();
+    probe("keeper").busy = true;
+    host_.send("source", "x");
+    EXPECT_TRUE(probe("keeper").waits_for(1));
+  }
+  host::StopReport stop(std::chrono::nanoseconds lets_go_after) {
+    began_ = std::chrono::steady_clock::now();
+    return host_.stop([=, this] {
+      if (took() >= lets_go_after) probe("keeper").busy = false;
+      return false;
+    });
+  }
+  std::chrono::nanoseconds took() const { return std::chrono::steady_clock::now() - began_; }
+
+  TestHost host_;
+  std::chrono::steady_clock::time_point began_;
+};
+
+TEST_F(Draining, EndsWithTheTimeoutOfTheManifest) {
+  EXPECT_EQ(host_.runtime().drain_limit(), 20ms);
+  const auto report = stop(1h);
+  EXPECT_FALSE(report.drained);
+  EXPECT_THAT(report.undrained, testing::Contains(HasSubstr("held by keeper")));
+}
+
+TEST_F(Draining, WaitsAsLongAsAComponentMayTake) {
+  host_.on_loop("keeper", [](Host& keeper) { keeper.drain_time(60s); });
+  EXPECT_EQ(host_.runtime().drain_limit(), 61s);
+  probe("keeper").drain_time = 60s;
+  const auto report = stop(200ms);
+  EXPECT_TRUE(report.drained);
+  EXPECT_GE(took(), 200ms);
+}
+
+TEST_F(Draining, AComponentMayTellWhenItBeginsToDrain) {
+  probe("keeper").drain_time = 60s;
+  EXPECT_EQ(host_.runtime().drain_limit(), 20ms);
+  EXPECT_TRUE(stop(200ms).drained);
+}
+
+TEST_F(Draining, EndsASecondAfterTheTimeThatAComponentMayTake) {
+  probe("keeper").drain_time = 1ns;
+  const auto report = stop(1h);
+  EXPECT_FALSE(report.drained);
+  EXPECT_GE(took(), 1s);
+}
+
+TEST_F(Draining, TheLongestTimeCounts) {
+  host_.on_loop("source", [](Host& source) { source.drain_time(60s); });
+  host_.on_loop("keeper", [](Host& keeper) { keeper.drain_time(30s); });
+  EXPECT_EQ(host_.runtime().drain_limit(), 61s);
+  host_.on_loop("source", [](Host& source) { source.drain_time(std::chrono::nanoseconds::max()); });
+  EXPECT_EQ(host_.runtime().drain_limit(), 365 * 24h + 1s) << "and does not overflow";
+  host_.on_loop("source", [](Host& source) { source.drain_time(-1s); });
+  host_.on_loop("keeper", [](Host& keeper) { keeper.drain_time(0s); });
+  EXPECT_EQ(host_.runtime().drain_limit(), 20ms);
+}
+
+TEST_F(Draining, ASecondSignalEndsItAtOnce) {
+  probe("keeper").drain_time = 60s;
+  began_ = std::chrono::steady_clock::now();
+  EXPECT_FALSE(host_.stop([] { return true; }).drained);
+  EXPECT_LT(took(), 10s);
+}
+
+TEST_F(Draining, IsNotWaitedForWhenTheManifestSaysStop) {
+  host_.settings().shutdown_strategy = host::ShutdownStrategy::stop;
+  host_.on_loop("keeper", [](Host& keeper) { keeper.drain_time(60s); });
+  EXPECT_EQ(host_.runtime().drain_limit(), 20ms);
+  EXPECT_FALSE(stop(1h).drained);
+  EXPECT_LT(took(), 10s);
+}
+
 TEST(Routes, FanOutGivesEveryDestinationEveryMessage) {
   TestHost host;
   host.component("source", "test.source");

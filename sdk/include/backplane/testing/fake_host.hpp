@@ -275,6 +275,8 @@ class FakeHost {
   bool paused() const { return paused_; }
   bool draining() const { return draining_; }
   std::uint64_t holding() const { return holding_; }
+  // How long its drain may take, as the component told.
+  std::chrono::nanoseconds drain_time() const { return drain_time_; }
   bool finished() const { return finished_; }
   // Why on_message said BP_FAILED or BP_MALFORMED the last time.
   const bp_error& error() const { return error_; }
@@ -591,6 +593,9 @@ class FakeHost {
     table_.last_request = [](const bp_host* host) {
       return on_loop(host, "last_request").last_request_.load();
     };
+    table_.drain_time = [](const bp_host* host, std::int64_t span) {
+      on_loop(host, "drain_time").drain_time_ = std::chrono::nanoseconds(span);
+    };
   }
 
   static std::int32_t option(const bp_host* host, const char* name, bp_value* value) {
@@ -758,6 +763,7 @@ class FakeHost {
   bool resumed_ = false;
   bool finished_ = false;
   std::uint64_t holding_ = 0;
+  std::chrono::nanoseconds drain_time_{};
   bp_error error_{};
   std::deque<Message> busy_;
   std::map<std::uint64_t, WatchEntry> watches_;
