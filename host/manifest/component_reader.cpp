@@ -129,6 +129,7 @@ void ComponentReader::read_component(const Entry& entry, const LoadedFile& file)
   component.settings.name = name;
   component.settings.position = {file.source->file.string(), entry.key.place.line, entry.key.place.column};
   if (!read_kind(entry, component)) return;
+  leave_bounds_to_kind(component);
   read_entries(entry, component);
   fill_defaults(entry, component);
   check_blocking(entry, component);
@@ -177,6 +178,14 @@ bool ComponentReader::read_kind(const Entry& entry, Declared& component) {
   }
   component.settings.kind = kind->text;
   return true;
+}
+
+// A kind that has an option of its own for a common key sees to it itself: then the host sets no bound.
+void ComponentReader::leave_bounds_to_kind(Declared& component) {
+  auto& settings = component.settings;
+  if (find_option(*component.kind, "timeout") != nullptr) settings.timeout = Nanoseconds(0);
+  if (find_option(*component.kind, "in_flight") != nullptr)
+    settings.in_flight = static_cast<std::uint32_t>(find_key(component_keys(), "in_flight")->maximum);
 }
 
 void ComponentReader::report_unknown_kind(const Declared& component, const Node& kind) {

@@ -47,6 +47,7 @@ class ComponentReader {
   void read_component(const Entry& entry, const LoadedFile& file);
   void report_duplicate(const Entry& entry, const std::string& name, const Declared& held);
   bool read_kind(const Entry& entry, Declared& component);
+  void leave_bounds_to_kind(Declared& component);
   void report_unknown_kind(const Declared& component, const Node& kind);
   void read_entries(const Entry& entry, Declared& component);
   void read_option(const Entry& entry, const OptionInfo& info, Declared& component);

@@ -5,7 +5,6 @@
 #include <backplane/value.hpp>
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 namespace backplane::palm {
@@ -13,31 +12,6 @@ namespace backplane::palm {
 namespace {
 
 constexpr std::uint32_t stream_credit = 1000;
-constexpr std::size_t worth_sharing = 4096;  // bytes of a payload that is not copied for its call
-
-// Adds a frame that shows `part` of the frame `whole` and keeps that alive.
-void append_part(Message& message, zmq_msg_t* whole, std::string_view part) {
-  if (part.size() < worth_sharing) {
-    message.append(part);
-    return;
-  }
-  auto kept = std::make_unique<zmq_msg_t>();
-  zmq_msg_init(kept.get());
-  zmq_msg_copy(kept.get(), whole);
-  const auto release = [](void*, void* hint) {
-    auto* frame = static_cast<zmq_msg_t*>(hint);
-    zmq_msg_close(frame);
-    delete frame;
-  };
-  zmq_msg_t shown;
-  if (zmq_msg_init_data(&shown, const_cast<char*>(part.data()), part.size(), release, kept.get()) != 0) {
-    zmq_msg_close(kept.get());
-    throw std::bad_alloc();
-  }
-  kept.release();
-  message.append(&shown);
-  zmq_msg_close(&shown);
-}
 
 std::string_view part(const Message& outcome, std::size_t index) {
   return index < outcome.size() ? outcome[index] : std::string_view{};
@@ -140,7 +114,7 @@ void Calling::ask(std::uint64_t number, const Selected& selected, const std::str
   auto& call = *find(number);
   const auto& fields = call.fields;
   Message request = host_.message();
-  append_part(request, call.message.raw(0), fields.payload);
+  request.append_part(call.message.raw(0), fields.payload);
   request.set_headers(headers_of(fields, any_server_ ? selected.server : server_));
   auto& envelope = request.envelope();
   const auto& origin = call.message.envelope();

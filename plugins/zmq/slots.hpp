@@ -1,5 +1,6 @@
-// What is under way, found again by number. A number is never used twice, so a late or forged one finds
-// nothing. Values are kept when their slot is free and reused, so steady work allocates nothing.
+// What is under way, found again by number. A number comes again only when its slot was used 268 million times,
+// so a late or forged one finds nothing. Its four highest bits are 0. Values are kept when their slot is free
+// and reused, so steady work allocates nothing.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,7 @@ class Slots {
     free_.pop_back();
     auto& slot = slots_[index];
     slot.used = true;
-    ++slot.generation;
+    slot.generation = slot.generation == most_generations ? 1 : slot.generation + 1;
     return (std::uint64_t{slot.generation} << 32) | index;
   }
   // nullptr when it was released, or never taken. Valid until it is released.
@@ -50,6 +51,8 @@ class Slots {
   }
 
  private:
+  static constexpr std::uint32_t most_generations = (1U << 28) - 1;
+
   struct Slot {
     Value value;
     std::uint32_t generation = 0;

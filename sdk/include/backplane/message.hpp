@@ -150,6 +150,29 @@ class Message {
     zmq_msg_close(&fresh);
     return *this;
   }
+  // Adds a frame that shows `part` of the frame `whole`, whose content it keeps alive; a short one is copied.
+  // Throws std::bad_alloc.
+  Message& append_part(zmq_msg_t* whole, std::string_view part) {
+    constexpr std::size_t worth_sharing = 4096;
+    if (part.size() < worth_sharing) return append(part);
+    auto kept = std::make_unique<zmq_msg_t>();
+    zmq_msg_init(kept.get());
+    zmq_msg_copy(kept.get(), whole);
+    const auto release = [](void*, void* hint) {
+      auto* frame = static_cast<zmq_msg_t*>(hint);
+      zmq_msg_close(frame);
+      delete frame;
+    };
+    zmq_msg_t shown;
+    if (zmq_msg_init_data(&shown, const_cast<char*>(part.data()), part.size(), release, kept.get()) != 0) {
+      zmq_msg_close(kept.get());
+      throw std::bad_alloc();
+    }
+    kept.release();
+    append(&shown);
+    zmq_msg_close(&shown);
+    return *this;
+  }
   // Adds a frame by moving `frame` into the message; it is left empty, still initialised.
   Message& append(zmq_msg_t* frame) {
     zmq_msg_move(add_empty(), frame);

@@ -6,6 +6,7 @@
 
 #include <backplane/host.hpp>
 #include <backplane/message.hpp>
+#include <backplane/uuid.hpp>
 
 #include <protozero/basic_pbf_writer.hpp>
 #include <protozero/buffer_fixed.hpp>
@@ -13,13 +14,11 @@
 #include <protozero/types.hpp>
 #include <protozero/varint.hpp>
 
-#include <array>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 #include <new>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -394,27 +393,6 @@ inline Selected select(std::string_view function, std::int64_t stage) {
   if (dot == std::string_view::npos || dot == 0 || dot + 1 == word.size())
     return {{}, {}, bad_function, "\"" + std::string(word) + "\" is not SERVER.FUNCTION"};
   return {word.substr(0, dot), word.substr(dot + 1), {}, {}};
-}
-
-// A fresh random UUID as text, 36 characters (RFC 4122, version 4).
-inline std::string new_uuid() {
-  thread_local std::mt19937_64 random = [] {
-    std::random_device device;
-    std::seed_seq seed{device(), device(), device(), device(), device(), device(), device(), device()};
-    return std::mt19937_64(seed);
-  }();
-  std::array<std::uint64_t, 2> bits{random(), random()};
-  bits[0] = (bits[0] & 0xFFFFFFFFFFFF0FFFU) | 0x4000U;
-  bits[1] = (bits[1] & 0x3FFFFFFFFFFFFFFFU) | 0x8000000000000000U;
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text(36, '-');
-  std::size_t at = 0;
-  for (int nibble = 0; nibble < 32; ++nibble) {
-    if (nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20) ++at;
-    const auto shift = static_cast<unsigned>(60 - 4 * (nibble % 16));
-    text[at++] = digits[(bits[static_cast<std::size_t>(nibble / 16)] >> shift) & 15U];
-  }
-  return text;
 }
 
 }  // namespace backplane::palm

@@ -58,6 +58,14 @@ struct Event {
   bool opens_channel() const { return response_to.empty(); }
 };
 
+// The token of the value at the front of `bytes`, which was read over before: its type, and content or
+// number.
+inline Token token_of(std::string_view bytes) {
+  Token token;
+  Scanner(bytes).next(token);
+  return token;
+}
+
 namespace detail {
 
 inline std::string_view between(const char* from, const char* to) {
@@ -71,13 +79,6 @@ inline bool is_id(const Token& token) {
 
 inline bool is_name(const Token& token) {
   return token.kind == Token::Kind::text || token.kind == Token::Kind::bytes;
-}
-
-// The token of the value at the front of `bytes`, which was read over before.
-inline Token token_of(std::string_view bytes) {
-  Token token;
-  Scanner(bytes).next(token);
-  return token;
 }
 
 // Calls `use(key, value)` for each pair of a header, the value encoded, until it returns false. A key that is
@@ -138,7 +139,7 @@ inline const char* read_event(std::string_view payload, Event& event, std::size_
   event.context = detail::between(at, scanner.position());
   at = scanner.position();
   if (!scanner.skip()) return scanner.reason();
-  const auto name = detail::token_of(detail::between(at, scanner.position()));
+  const auto name = token_of(detail::between(at, scanner.position()));
   event.named = detail::is_name(name);
   event.name = name.content;
   at = scanner.position();
@@ -147,21 +148,26 @@ inline const char* read_event(std::string_view payload, Event& event, std::size_
   return detail::read_known_keys(event);
 }
 
+// Calls `use(key, value)` for each pair of the header, the value encoded, until it returns false.
+template <typename Use>
+void for_each_header(const Event& event, Use&& use) {
+  detail::for_each_pair(event.context, event.context_pairs, std::forward<Use>(use));
+}
+
 // The value of a key of the header, encoded, or empty.
 inline std::string_view header_value(const Event& event, std::string_view wanted) {
   std::string_view found;
-  detail::for_each_pair(event.context, event.context_pairs,
-                        [&](std::string_view key, std::string_view value) {
-                          if (key == wanted) found = value;
-                          return true;
-                        });
+  for_each_header(event, [&](std::string_view key, std::string_view value) {
+    if (key == wanted) found = value;
+    return true;
+  });
   return found;
 }
 
 // The content of an encoded text or binary; nothing when it is neither.
 inline std::optional<std::string_view> text_of(std::string_view encoded) {
   if (encoded.empty()) return std::nullopt;
-  const auto token = detail::token_of(encoded);
+  const auto token = token_of(encoded);
   if (!detail::is_name(token)) return std::nullopt;
   return token.content;
 }
