@@ -245,7 +245,8 @@ std::int32_t Component::call(std::string_view target, HostMessage* message) {
       return offer_to(legs, message);
   std::string function;
   std::string why;
-  const auto component = shared_.functions.find(target, function, why);
+  auto component = shared_.functions.find(target, function, why);
+  if (component.empty()) component = component_named_in(target, function);
   if (component.empty()) {
     ++sent_.dropped_for(Dropped::no_route);
     discard(message, "UnknownFunction", why);
@@ -255,6 +256,20 @@ std::int32_t Component::call(std::string_view target, HostMessage* message) {
   ++sent_.out;
   if (leg_to(component).offer(message) == Offered::rejected) return BP_REJECTED;
   return blocked_ > 0 ? BP_PAUSED : BP_SENT;
+}
+
+std::string Component::component_named_in(std::string_view target, std::string& function) const {
+  // Both names may hold dots: the longest component name wins.
+  for (auto dot = target.rfind('.'); dot != std::string_view::npos && dot > 0;
+       dot = target.rfind('.', dot - 1)) {
+    std::string name(target.substr(0, dot));
+    const auto& instances = shared_.routes->instances(name);
+    if (instances.empty()) continue;
+    const auto& named = *shared_.components[instances.front()];
+    function = target.substr(dot + 1);
+    return named.functions_.on_message != nullptr && !function.empty() ? name : std::string();
+  }
+  return {};
 }
 
 // The way to a function called by name: no route of the manifest, so a full callee rejects.

@@ -157,6 +157,9 @@ class Component {
   void one_less_in_flight();
   void hand_reply(HostMessage* reply);
   Leg& leg_to(const std::string& component);
+  // The component that `target` names, "component.function", when it takes messages; the function's name is
+  // left in `function`. Empty: there is none. It need not have published the function.
+  std::string component_named_in(std::string_view target, std::string& function) const;
   void account_untaken(std::int32_t answer, HostMessage* message);
   std::string failure_text() const;
   void notify_callee(ComponentId callee, std::uint64_t correlation, std::uint32_t flag, std::uint32_t credit);

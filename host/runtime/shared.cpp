@@ -10,8 +10,8 @@ namespace {
 std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
 
 template <typename Descriptions>
-bool describes(const Descriptions& list, std::string_view function) {
-  return std::any_of(list.begin(), list.end(), [&](const auto& each) { return each->name() == function; });
+auto description_in(Descriptions& list, std::string_view function) {
+  return std::find_if(list.begin(), list.end(), [&](const auto& each) { return each->name() == function; });
 }
 
 }  // namespace
@@ -45,8 +45,13 @@ FunctionDescription::FunctionDescription(const bp_function& told)
 void FunctionDirectory::publish(const std::string& component, const bp_function& function) {
   const std::lock_guard lock(mutex_);
   auto& functions = by_component_[component];
-  if (describes(functions, function.name)) return;
-  functions.push_back(std::make_shared<FunctionDescription>(function));
+  auto description = std::make_shared<FunctionDescription>(function);
+  const auto known = description_in(functions, function.name);
+  if (known != functions.end()) {
+    *known = std::move(description);  // who lists them now goes on with the one it has
+    return;
+  }
+  functions.push_back(std::move(description));
   by_function_[function.name].push_back(component);
 }
 
@@ -58,7 +63,7 @@ std::string FunctionDirectory::find(std::string_view target, std::string& functi
     const auto component = by_component_.find(target.substr(0, dot));
     if (component == by_component_.end()) continue;
     function = target.substr(dot + 1);
-    if (describes(component->second, function)) return component->first;
+    if (description_in(component->second, function) != component->second.end()) return component->first;
   }
   const auto found = by_function_.find(target);
   if (found == by_function_.end()) {

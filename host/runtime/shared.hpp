@@ -63,7 +63,7 @@ class FunctionDescription {
 // Who publishes which function. Any thread.
 class FunctionDirectory {
  public:
-  // Instances of a component publish the same: the first one counts.
+  // What is told last of a function counts; instances of a component publish the same.
   void publish(const std::string& component, const bp_function& function);
   // Splits "component.function", or finds the one component that publishes a name. Returns the component's
   // name and leaves the plain function in `function`; an empty text, and the reason in `why`, otherwise.

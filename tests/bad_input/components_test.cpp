@@ -72,7 +72,7 @@ TEST_F(WrongFunctions, OneThatBlocksItsLoopIsReportedByName) {
 }
 
 TEST_F(WrongFunctions, AnUnknownOneIsTheCallersError) {
-  EXPECT_THAT(call("functions.nothing"), HasSubstr("error UnknownFunction"));
+  EXPECT_THAT(call("functions.nothing"), HasSubstr("error NameError"));
   expect_works();
 }
 

@@ -285,6 +285,16 @@ TEST_F(Fake, ListsTheFunctionsThatATestOffers) {
   EXPECT_TRUE(published_functions(host_->host).empty()) << "a host that does not tell";
 }
 
+TEST_F(Fake, KeepsWhatIsToldLastOfAFunction) {
+  publish_function(host_->host, {.component = {}, .name = "add", .help = "Adds."});
+  publish_function(host_->host, {.component = {}, .name = "other"});
+  publish_function(host_->host, {.component = {}, .name = "add", .help = "Adds better."});
+  ASSERT_EQ(host_.published().size(), 2u);
+  EXPECT_EQ(host_.published()[0].component, "fake");
+  EXPECT_EQ(host_.published()[0].help, "Adds better.");
+  EXPECT_THROW(publish_function(host_->host, {}), Error) << "without a name";
+}
+
 TEST_F(Fake, ReadsOfADescriptorWhatItsSizeCovers) {
   bp_function told{};
   told.size = offsetof(bp_function, max_response_time);

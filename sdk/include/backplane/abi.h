@@ -398,7 +398,8 @@ struct bp_host {
                       bp_text traceback);
   /* Calls `target`, "component.function", or a function that only one component publishes; the message
    * must have BP_REQUEST or BP_SIGNAL. Goes along the routes from this component when one of them has a
-   * matching `when: {function}`. As `send` otherwise. [any] */
+   * matching `when: {function}`. A component that takes messages also gets calls of functions it has not
+   * published: it answers "NameError" when it has no such function. As `send` otherwise. [any] */
   int32_t (*call)(const bp_host* host, bp_text target, bp_message* message);
   /* Gives up a request of this component: no outcome will come; the callee is told. [loop] */
   void (*cancel)(const bp_host* host, uint64_t correlation);
@@ -435,7 +436,8 @@ struct bp_host {
    * The cell lives as long as the host. Same name: same cell. Names: words in snake_case. [loop] */
   int64_t* (*counter)(const bp_host* host, const char* name, const char* help);
   int64_t* (*gauge)(const bp_host* host, const char* name, const char* help);
-  /* Tells a function that this component serves. [loop, in create or start] */
+  /* Tells a function that this component serves, at any time from `create` on. What is told again replaces
+   * what was told of that name. Returns 0, or -1: it has no name. [loop] */
   int32_t (*publish)(const bp_host* host, const bp_function* function);
   /* How many messages or calls the component itself holds now; a drain waits for 0. [loop] */
   void (*holding)(const bp_host* host, uint64_t count);
@@ -463,8 +465,8 @@ struct bp_host {
 typedef struct bp_functions_1 {
   uint32_t size;
   /* Calls `tell(context, component, function)` once for each, before it returns: components by name, their
-   * functions in the order of publication. What components publish in `create` is known to all in `start`.
-   * Text and descriptor are borrowed until `tell` returns. [any] */
+   * functions in the order of publication. What components publish in `create` is known to all in `start`;
+   * some learn only later what they offer. Text and descriptor are borrowed until `tell` returns. [any] */
   void (*list)(const bp_host* host,
                void (*tell)(void* context, bp_text component, const bp_function* function), void* context);
 } bp_functions_1;

@@ -71,8 +71,8 @@ void with_descriptor(const PublishedFunction& function, Use&& use) {
 }  // namespace detail
 
 // All of them: components by name, their functions in the order of publication. None when the host does not
-// tell. From start() on it has all that components publish when they are created, as the SDK does. Any
-// thread.
+// tell. From start() on it has all that components publish when they are created, as the SDK does; what a
+// component learns later comes later. Any thread.
 inline std::vector<PublishedFunction> published_functions(const Host& host) {
   std::vector<PublishedFunction> all;
   const auto* table = static_cast<const bp_functions_1*>(host.extension(BP_FUNCTIONS_1));
@@ -83,6 +83,17 @@ inline std::vector<PublishedFunction> published_functions(const Host& host) {
   };
   table->list(host.abi(), tell, &all);
   return all;
+}
+
+// Tells a function that the component serves itself, in on_message: for one that has no publish(Functions&),
+// because it learns what it offers while it runs. Its kind has the property `publishes`. `function.component`
+// is ignored. A name that was told before gets the new description. Loop thread only, from the constructor
+// on.
+inline void publish_function(const Host& host, const PublishedFunction& function) {
+  detail::with_descriptor(function, [&](const bp_function& descriptor) {
+    if (host.abi()->publish(host.abi(), &descriptor) != 0)
+      throw Error("BadFunction", "a function needs a name");
+  });
 }
 
 }  // namespace backplane

@@ -599,6 +599,66 @@ TEST_P(Asking, AFunctionIsCalledByItsName) {
               testing::UnorderedElementsAre("\x05", "\x05", "error DemoError", "error UnknownFunction"));
 }
 
+TEST_P(Asking, AComponentThatTakesMessagesIsCalledWithAnyFunction) {
+  host_.component("source", "test.source").loop = "a";
+  host_.component("math", "test.service").loop = other();
+  host_.component("part", "test.source").loop = other();
+  host_.component("part.echo", "test.echo").loop = other();
+  host_.start();
+  const auto outcome_of = [&](const std::string& target) {
+    const auto before = probe("source").count();
+    host_.on_loop("source", [&](Host& source) {
+      auto call = source.message({"x"});
+      call.set(BP_REQUEST);
+      source.call(target, std::move(call));
+    });
+    EXPECT_TRUE(probe("source").waits_for(before + 1)) << target;
+    return probe("source").received().back();
+  };
+  EXPECT_EQ(outcome_of("part.echo.what.ever"), "re:x") << "which never published anything";
+  EXPECT_EQ(outcome_of("math.nothing"), "error NameError") << "the component says so itself";
+  EXPECT_EQ(outcome_of("part.what"), "error UnknownFunction") << "it takes no messages";
+  EXPECT_EQ(outcome_of("part.echo."), "error UnknownFunction");
+  EXPECT_EQ(outcome_of(".echo"), "error UnknownFunction");
+  EXPECT_EQ(outcome_of("nobody.add"), "error UnknownFunction");
+}
+
+TEST(FunctionDirectory, TakesWhatAComponentLearnsLateWhileOthersLook) {
+  TestHost host;
+  host.component("source", "test.source").loop = "a";
+  host.component("remote", "test.echo").loop = "b";
+  host.start();
+  std::atomic<bool> done = false;
+  std::thread looking([&] {
+    while (!done)
+      for (const auto& function : published_functions(*probe("source").host))
+        EXPECT_EQ(function.help, "Version " + function.result);
+  });
+  host.on_loop("remote", [&](Host& remote) {
+    for (int version = 0; version < 500; ++version)
+      for (const std::string name : {"one", "two"})
+        publish_function(remote, {.component = {},
+                                  .name = name,
+                                  .help = "Version " + std::to_string(version),
+                                  .result = std::to_string(version)});
+    EXPECT_THROW(publish_function(remote, {}), Error) << "without a name";
+  });
+  done = true;
+  looking.join();
+  const auto found = published_functions(*probe("source").host);
+  ASSERT_EQ(found.size(), 2u) << "told again, it is the same function";
+  EXPECT_EQ(found[0].component, "remote");
+  EXPECT_EQ(found[0].name, "one");
+  EXPECT_EQ(found[1].help, "Version 499");
+  host.on_loop("source", [&](Host& source) {
+    auto call = source.message({"x"});
+    call.set(BP_REQUEST);
+    EXPECT_EQ(source.call("two", std::move(call)), Sent::yes);
+  });
+  EXPECT_TRUE(probe("source").waits_for(1));
+  EXPECT_THAT(probe("source").received(), ElementsAre("re:x"));
+}
+
 TEST(FunctionDirectory, ListsWhatComponentsPublishOncePerComponent) {
   TestHost host;
   host.component("source", "test.source");

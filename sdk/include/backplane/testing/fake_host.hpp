@@ -731,7 +731,15 @@ class FakeHost {
 
   static std::int32_t publish(const bp_host* host, const bp_function* function) {
     auto& fake = on_loop(host, "publish");
-    fake.published_.push_back(detail::copy_of(fake.settings_.component, *function));
+    auto told = detail::copy_of(fake.settings_.component, *function);
+    if (told.name.empty()) return -1;
+    const auto found = std::find_if(fake.published_.begin(), fake.published_.end(),
+                                    [&](const auto& known) { return known.name == told.name; });
+    if (found == fake.published_.end()) {
+      fake.published_.push_back(std::move(told));
+    } else {
+      *found = std::move(told);
+    }
     return 0;
   }
   static bp_text to_text(std::string_view says) { return backplane::to_text(says); }
