@@ -12,6 +12,7 @@
 #include <backplane/palm/client.hpp>
 #include <backplane/plugin.hpp>
 #include <backplane/published.hpp>
+#include <backplane/rpc/channels.hpp>
 #include <backplane/task.hpp>
 #include <backplane/testing/fake_host.hpp>
 #include <backplane/value.hpp>
