@@ -1,4 +1,4 @@
-// Identifiers that nobody else has.
+// Random UUIDs, by which messages and calls are named. Any thread.
 #pragma once
 
 #include <array>
@@ -21,14 +21,14 @@ inline std::string new_uuid() {
   bits[0] = (bits[0] & 0xFFFFFFFFFFFF0FFFU) | 0x4000U;
   bits[1] = (bits[1] & 0x3FFFFFFFFFFFFFFFU) | 0x8000000000000000U;
   constexpr std::string_view digits = "0123456789abcdef";
-  std::string made(36, '-');
+  std::string uuid(36, '-');
   std::size_t at = 0;
   for (int nibble = 0; nibble < 32; ++nibble) {
     if (nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20) ++at;
     const auto shift = static_cast<unsigned>(60 - 4 * (nibble % 16));
-    made[at++] = digits[(bits[static_cast<std::size_t>(nibble / 16)] >> shift) & 15U];
+    uuid[at++] = digits[(bits[static_cast<std::size_t>(nibble / 16)] >> shift) & 15U];
   }
-  return made;
+  return uuid;
 }
 
 }  // namespace backplane

@@ -16,6 +16,7 @@
 
 #include <backplane/host.hpp>
 #include <backplane/palm/message.hpp>
+#include <backplane/sockets.hpp>
 
 #include <zmq.h>
 
@@ -112,144 +113,6 @@ struct JobOptions {
 
 namespace client_detail {
 
-using Clock = std::chrono::steady_clock;
-
-[[noreturn]] inline void throw_zmq(const std::string& what) {
-  throw Error("ZmqError", what + ": " + zmq_strerror(zmq_errno()));
-}
-
-inline long poll_time(Clock::duration left) {
-  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-  return static_cast<long>(std::clamp<std::int64_t>(milliseconds, 0, std::numeric_limits<int>::max()));
-}
-
-// When `wait` from now is over; 0: never.
-inline Clock::time_point after(std::chrono::nanoseconds wait) {
-  const auto now = Clock::now();
-  const bool never = wait.count() <= 0 || wait > Clock::time_point::max() - now;
-  return never ? Clock::time_point::max() : now + wait;
-}
-
-// A context that is ours, or somebody else's.
-class ZmqContext {
- public:
-  explicit ZmqContext(void* borrowed) : owned_(borrowed == nullptr), context_(borrowed) {
-    if (owned_) context_ = zmq_ctx_new();
-    if (context_ == nullptr) throw_zmq("no context");
-  }
-  ZmqContext(const ZmqContext&) = delete;
-  ZmqContext& operator=(const ZmqContext&) = delete;
-  ~ZmqContext() {
-    while (owned_ && zmq_ctx_term(context_) != 0 && zmq_errno() == EINTR) {
-    }
-  }
-  void* get() const { return context_; }
-
- private:
-  bool owned_;
-  void* context_;
-};
-
-// A socket, or none. Failures throw Error "ZmqError".
-class Socket {
- public:
-  Socket() = default;
-  Socket(const ZmqContext& context, int type) : socket_(zmq_socket(context.get(), type)) {
-    if (socket_ == nullptr) throw_zmq("no socket");
-    set(ZMQ_LINGER, 0);
-  }
-  Socket(Socket&& other) noexcept : socket_(std::exchange(other.socket_, nullptr)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    std::swap(socket_, other.socket_);
-    return *this;
-  }
-  ~Socket() {
-    if (socket_ != nullptr) zmq_close(socket_);
-  }
-
-  explicit operator bool() const { return socket_ != nullptr; }
-  void* get() const { return socket_; }
-
-  void set(int option, int value) {
-    if (zmq_setsockopt(socket_, option, &value, sizeof value) != 0) throw_zmq("socket option");
-  }
-  void set(int option, std::string_view value) {
-    if (zmq_setsockopt(socket_, option, value.data(), value.size()) != 0) throw_zmq("socket option");
-  }
-  void connect(const std::string& address) {
-    if (zmq_connect(socket_, address.c_str()) != 0) throw_zmq("cannot connect to \"" + address + '"');
-  }
-
-  // False: no room now.
-  bool try_send(std::string_view bytes, int flags = 0) {
-    while (zmq_send(socket_, bytes.data(), bytes.size(), ZMQ_DONTWAIT | flags) < 0) {
-      if (zmq_errno() == EAGAIN) return false;
-      if (zmq_errno() != EINTR) throw_zmq("cannot send");
-    }
-    return true;
-  }
-
-  // The frames of one message; false: none now.
-  bool try_receive(std::vector<std::string>& frames) {
-    frames.clear();
-    for (int more = 1; more != 0;) {
-      zmq_msg_t frame;
-      zmq_msg_init(&frame);
-      const int size = zmq_msg_recv(&frame, socket_, ZMQ_DONTWAIT);
-      const int failure = size < 0 ? zmq_errno() : 0;
-      if (size >= 0)
-        frames.emplace_back(static_cast<const char*>(zmq_msg_data(&frame)), zmq_msg_size(&frame));
-      more = size >= 0 ? zmq_msg_more(&frame) : 1;
-      zmq_msg_close(&frame);
-      if (failure == EAGAIN) return false;
-      if (failure != 0 && failure != EINTR) throw_zmq("cannot receive");
-    }
-    return true;
-  }
-
-  // True when one of `events` is there, false after `until`.
-  bool wait(short events, Clock::time_point until) const {
-    for (;;) {
-      zmq_pollitem_t item{socket_, 0, events, 0};
-      const int ready = zmq_poll(&item, 1, poll_time(until - Clock::now()));
-      if (ready > 0) return true;
-      if (ready < 0 && zmq_errno() != EINTR) throw_zmq("cannot wait");
-      if (Clock::now() >= until) return false;
-    }
-  }
-
- private:
-  void* socket_ = nullptr;
-};
-
-// Tells when a socket has its first connection, subscriptions and all. Made before it connects.
-class FirstConnection {
- public:
-  FirstConnection(const ZmqContext& context, Socket& watched, const std::string& address)
-      : watched_(watched.get()), address_(address) {
-    if (address.starts_with("inproc:")) return;  // there at once, and without events
-    const auto name = "inproc://backplane.palm." + new_uuid();
-    if (zmq_socket_monitor(watched_, name.c_str(), ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
-      throw_zmq("no monitor");
-    events_ = Socket(context, ZMQ_PAIR);
-    events_.connect(name);
-  }
-  FirstConnection(const FirstConnection&) = delete;
-  FirstConnection& operator=(const FirstConnection&) = delete;
-  ~FirstConnection() {
-    if (events_) zmq_socket_monitor(watched_, nullptr, 0);
-  }
-
-  // None for transports that connect at once.
-  const Socket& events() const { return events_; }
-  const std::string& address() const { return address_; }
-
- private:
-  void* watched_;
-  std::string address_;
-  Socket events_;
-};
-
 // A pylm server tells the address it was given to bind. One that means "every interface" is reached where
 // its cache is.
 inline std::string reachable(std::string address, const std::string& db_address) {
@@ -333,7 +196,7 @@ class Client {
     require_addresses();
     const auto number = next_number_++;
     const auto bytes = encoded(function.text(), payload, options.cache, number);
-    const auto until = client_detail::after(options_.timeout);
+    const auto until = sockets::after(options_.timeout);
     while (!push_.try_send(bytes))
       if (!wait(push_, ZMQ_POLLOUT, until)) throw Error("TimeoutExpired", "no room to send the message");
     std::vector<std::string> payloads;
@@ -379,10 +242,10 @@ class Client {
   bool remove(std::string_view key) { return !ask("delete", {}, key_to_find(key)).empty(); }
 
  private:
-  using Clock = client_detail::Clock;
+  using Clock = sockets::Clock;
 
   // As Socket::wait. Throws Error "Interrupted".
-  bool wait(const client_detail::Socket& socket, short events, Clock::time_point until) const {
+  bool wait(const sockets::Socket& socket, short events, Clock::time_point until) const {
     for (;;) {
       const auto look_up = std::min(until, Clock::now() + std::chrono::milliseconds(100));
       if (socket.wait(events, options_.interrupted ? look_up : until)) return true;
@@ -395,7 +258,7 @@ class Client {
   // ---- the cache ----
 
   void open_db(std::string_view routing_id) {
-    db_ = client_detail::Socket(context_, ZMQ_DEALER);
+    db_ = sockets::Socket(context_, ZMQ_DEALER);
     if (!routing_id.empty()) db_.set(ZMQ_ROUTING_ID, routing_id);
     db_.connect(db_address_);
   }
@@ -414,7 +277,7 @@ class Client {
     fields.function = function;
     fields.cache = key;
     fields.payload = payload;
-    const auto until = client_detail::after(options_.timeout);
+    const auto until = sockets::after(options_.timeout);
     std::vector<std::string> frames;
     if (db_.try_send({}, ZMQ_SNDMORE) && db_.try_send(encode(fields))) {
       while (wait(db_, ZMQ_POLLIN, until))
@@ -444,12 +307,12 @@ class Client {
   // PUSH first: a server that compares when connections came then finds that the subscription is the newer
   // one, and answers at once.
   void connect() {
-    push_ = client_detail::Socket(context_, ZMQ_PUSH);
-    push_.set(ZMQ_LINGER, static_cast<int>(std::min<long>(client_detail::poll_time(options_.timeout), 1000)));
-    sub_ = client_detail::Socket(context_, ZMQ_SUB);
+    push_ = sockets::Socket(context_, ZMQ_PUSH);
+    push_.set(ZMQ_LINGER, static_cast<int>(std::min<long>(sockets::poll_time(options_.timeout), 1000)));
+    sub_ = sockets::Socket(context_, ZMQ_SUB);
     sub_.set(ZMQ_RCVHWM, 0);
     sub_.set(ZMQ_SUBSCRIBE, uuid_);
-    const auto until = client_detail::after(options_.timeout);
+    const auto until = sockets::after(options_.timeout);
     connect(push_, options_.push_address, until);
     connect(sub_, options_.sub_address, until);
     std::this_thread::sleep_for(options_.settle);
@@ -457,10 +320,10 @@ class Client {
 
   // Returns when the connection stands.
   template <typename Until>
-  void connect(client_detail::Socket& socket, const std::string& address, Until until) {
-    const client_detail::FirstConnection first(context_, socket, address);
+  void connect(sockets::Socket& socket, const std::string& address, Until until) {
+    const sockets::FirstConnection first(context_, socket, address);
     socket.connect(address);
-    if (first.events() && !wait(first.events(), ZMQ_POLLIN, until))
+    if (first.events() != nullptr && !wait(*first.events(), ZMQ_POLLIN, until))
       throw Error("TimeoutExpired", "no connection to " + first.address());
   }
 
@@ -495,7 +358,7 @@ class Client {
   }
 
   std::string wait_for_reply(std::uint64_t number, const std::string& function) {
-    const auto until = client_detail::after(options_.timeout);
+    const auto until = sockets::after(options_.timeout);
     for (;;) {
       while (const auto reply = receive()) {
         // A key that is not ours was put there by the user or the server: that reply is matched by order.
@@ -521,7 +384,7 @@ class Client {
           sink_(sink),
           options_(options),
           first_number_(client.next_number_),
-          until_(client_detail::after(client.options_.timeout)) {}
+          until_(sockets::after(client.options_.timeout)) {}
     ~Job() { client_.next_number_ = first_number_ + counts_.sent + 1; }
     Job(const Job&) = delete;
     Job& operator=(const Job&) = delete;
@@ -560,7 +423,7 @@ class Client {
       supply_ = source_(payload);
       if (supply_ != Supply::item) return false;
       unsent_ = client_.encoded(function_, payload, options_.cache, first_number_ + counts_.sent);
-      until_ = std::max(until_, client_detail::after(client_.options_.timeout));
+      until_ = std::max(until_, sockets::after(client_.options_.timeout));
       return true;
     }
 
@@ -579,7 +442,7 @@ class Client {
     }
 
     void moved() {
-      until_ = client_detail::after(client_.options_.timeout);
+      until_ = sockets::after(client_.options_.timeout);
       if (options_.progress) options_.progress(counts_);
     }
 
@@ -648,8 +511,8 @@ class Client {
         polled[static_cast<std::size_t>(count++)] = {client_.push_.get(), 0, ZMQ_POLLOUT, 0};
       if (wants_item && options_.source_descriptor >= 0)
         polled[static_cast<std::size_t>(count++)] = {nullptr, options_.source_descriptor, ZMQ_POLLIN, 0};
-      const int ready = zmq_poll(polled.data(), count, client_detail::poll_time(longest_wait(wants_item)));
-      if (ready < 0 && zmq_errno() != EINTR) client_detail::throw_zmq("cannot wait");
+      const int ready = zmq_poll(polled.data(), count, sockets::poll_time(longest_wait(wants_item)));
+      if (ready < 0 && zmq_errno() != EINTR) sockets::throw_zmq("cannot wait");
       if (waiting() && Clock::now() >= until_) give_up();
     }
 
@@ -699,10 +562,10 @@ class Client {
   std::uint64_t next_number_ = 0;
   std::uint64_t undecodable_ = 0;
   std::uint64_t late_ = 0;
-  client_detail::ZmqContext context_;
-  client_detail::Socket db_;
-  client_detail::Socket sub_;
-  client_detail::Socket push_;
+  sockets::Context context_;
+  sockets::Socket db_;
+  sockets::Socket sub_;
+  sockets::Socket push_;
   std::vector<std::string> frames_;
 };
 
