@@ -44,6 +44,23 @@ struct ChannelId {
   bool operator==(const ChannelId&) const = default;
 };
 
+// When the reader of a stream gives the server more credit: nothing before the second item is wanted, then
+// whenever less than half of the slots is left.
+class CreditWindow {
+ public:
+  // `slots`: items that may be on their way or unread; at least 2, or none would flow.
+  explicit CreditWindow(std::uint32_t slots) : slots_(std::max<std::uint32_t>(slots, 2)) {}
+  // An item was taken and another one is wanted. Returns the credit to be given now, or 0.
+  std::uint32_t taken() {
+    if (left_ > 0) --left_;
+    return left_ >= slots_ / 2 ? 0 : slots_ - std::exchange(left_, slots_);
+  }
+
+ private:
+  std::uint32_t slots_;
+  std::uint32_t left_ = 1;  // of the credit given: items that were not taken yet
+};
+
 struct ChannelSettings {
   // Period in nanoseconds; the server's must be the same. 0: none are sent, and nobody is lost, as infi.rpc
   // has it.
@@ -58,7 +75,7 @@ struct ChannelRequest {
   std::string_view args = "\x90";  // an encoded list
   std::string_view context = {};   // further pairs of the header, encoded
   std::uint32_t context_pairs = 0;
-  std::uint32_t slots = 100;  // items of a stream that may be on their way; at least 2, or none would flow
+  std::uint32_t slots = 100;  // as of CreditWindow
   std::int64_t timeout = 0;   // until the first event of the answer, in nanoseconds; 0: none
 };
 
@@ -203,14 +220,12 @@ class ClientChannels {
   // time for some. A channel that has closed is ignored.
   std::optional<EventParts> consumed(const ChannelId& channel) {
     const auto found = by_id_.find(channel);
-    if (found == by_id_.end()) return std::nullopt;
-    auto& reader = *found->second;
-    if (reader.reserved > 0) --reader.reserved;
-    if (reader.reserved >= reader.slots / 2) return std::nullopt;
-    const auto more = reader.slots - std::exchange(reader.reserved, reader.slots);
-    reader.credit += more;
-    credit_args_ = credit_args(more);
-    return on_channel(reader, event_name::more, credit_args_);
+    return found == by_id_.end() ? std::nullopt : give(*found->second, found->second->window.taken());
+  }
+  // The same for a reader who keeps a CreditWindow of his own, elsewhere.
+  std::optional<EventParts> grant(const ChannelId& channel, std::uint32_t credit) {
+    const auto found = by_id_.find(channel);
+    return found == by_id_.end() ? std::nullopt : give(*found->second, credit);
   }
 
   // Forgets a channel without a word: what comes for it is dropped, and its heartbeats stop, which tells the
@@ -260,7 +275,7 @@ class ClientChannels {
         : owner(std::move(its_owner)),
           method(request.method),
           timeout(request.timeout),
-          slots(std::max<std::uint32_t>(request.slots, 2)) {
+          window(request.slots) {
       std::memcpy(id.digits.data(), its_id.data(), id.digits.size());
       std::memcpy(encoded_id.data(), id_front.data(), id_front.size());
       std::memcpy(encoded_id.data() + id_front.size(), its_id.data(), its_id.size());
@@ -273,9 +288,8 @@ class ClientChannels {
     std::optional<typename Waiting::iterator> waits = {};  // for the first event
     std::int64_t timeout;
 
-    std::uint32_t slots;
-    std::uint32_t reserved = 1;  // of the credit given: events that the reader has not taken yet
-    std::uint32_t credit = 1;    // of the credit given: events that have not come yet
+    CreditWindow window;
+    std::uint64_t credit = 1;  // events that may still come
     bool streams = false;
 
     bool beating = false;
@@ -331,6 +345,13 @@ class ClientChannels {
   }
   EventParts on_channel(const Channel& channel, std::string_view name, std::string_view args) {
     return on_channel(channel, ids_.next(), name, args);
+  }
+
+  std::optional<EventParts> give(Channel& channel, std::uint32_t credit) {
+    if (credit == 0) return std::nullopt;
+    channel.credit += credit;
+    credit_args_ = credit_args(credit);
+    return on_channel(channel, event_name::more, credit_args_);
   }
 
   // ---- answers ----
