@@ -13,6 +13,7 @@
 #include <backplane/plugin.hpp>
 #include <backplane/published.hpp>
 #include <backplane/rpc/channels.hpp>
+#include <backplane/rpc/client.hpp>
 #include <backplane/sockets.hpp>
 #include <backplane/task.hpp>
 #include <backplane/testing/fake_host.hpp>
