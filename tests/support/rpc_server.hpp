@@ -123,6 +123,8 @@ class ServingRpcServer {
   ServingRpcServer(const ServingRpcServer&) = delete;
   ServingRpcServer& operator=(const ServingRpcServer&) = delete;
   const std::string& endpoint() const { return server_.endpoint(); }
+  // Heartbeats that came.
+  int beats() const { return beats_; }
 
  private:
   void run() {
@@ -131,6 +133,7 @@ class ServingRpcServer {
       if (!event) continue;
       if (event->name == "_zpc_hb") {
         server_.beat(*event);
+        ++beats_;
       } else {
         answer_(server_, *event);
       }
@@ -140,6 +143,7 @@ class ServingRpcServer {
   RpcServer server_;
   Answer answer_;
   std::atomic<bool> stopping_ = false;
+  std::atomic<int> beats_ = 0;
   std::thread thread_;
 };
 
