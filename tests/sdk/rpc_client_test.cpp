@@ -25,6 +25,8 @@ using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using namespace std::chrono_literals;
 
+// Heartbeats of tests in which nobody is to be lost are slow enough for a busy machine.
+
 // What `body` throws, as "type: text"; empty: nothing.
 template <typename Body>
 std::string error_of(Body body) {
@@ -76,7 +78,7 @@ TEST_F(RpcClient, SendsContextBehindTheVersion) {
 }
 
 TEST_F(RpcClient, SendsCreditAndHeartbeatsOnTheChannel) {
-  Client client(server_.endpoint(), {.heartbeat = 20ms});
+  Client client(server_.endpoint(), {.heartbeat = 200ms});
   auto stream = client.stream<int>("count", 2);
   const auto request = server_.request();
   server_.send(request, "STREAM", 0);
@@ -262,14 +264,14 @@ TEST_F(RpcClient, ACallMayBeMovedAndReplaced) {
 }
 
 TEST_F(RpcClient, ACallThatIsGivenUpSendsNoHeartbeats) {
-  Client client(server_.endpoint(), {.heartbeat = 10ms});
+  Client client(server_.endpoint(), {.heartbeat = 200ms});
   auto kept = client.start<int>("kept");
   auto cancelled = client.start<int>("cancelled");
   { const auto dropped = client.start<int>("dropped"); }
   cancelled.cancel();
   EXPECT_FALSE(cancelled.active());
   const auto request = server_.receive({"kept"});
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 3; ++i) {
     const auto beat = server_.receive({"_zpc_hb"});
     EXPECT_EQ(beat.response_to, request.id);
     server_.beat(beat);
@@ -296,19 +298,19 @@ TEST(RpcClientHeartbeats, ASlowCallLivesByItsHeartbeats) {
     if (event.name == "slow") slow = event;
     if (event.name == "end") self.ok(*slow, "done");
   });
-  Client client(server.endpoint(), {.heartbeat = 20ms});
+  Client client(server.endpoint(), {.heartbeat = 200ms});
   auto pending = client.start<std::string>("slow");
-  EXPECT_TRUE(eventually([&] { return server.beats() > 5; }));
+  EXPECT_TRUE(eventually([&] { return server.beats() > 3; }));
   client.signal("end");
   EXPECT_EQ(pending.get(), "done");
 }
 
 // This thread does not wait for the call: it is the server.
 TEST_F(RpcClient, HeartbeatsGoOnWhileTheProgramIsBusy) {
-  Client client(server_.endpoint(), {.heartbeat = 10ms});
+  Client client(server_.endpoint(), {.heartbeat = 200ms});
   const auto pending = client.start("slow");
   const auto request = server_.request();
-  for (int i = 0; i < 20; ++i) server_.beat(server_.receive({"_zpc_hb"}));
+  for (int i = 0; i < 4; ++i) server_.beat(server_.receive({"_zpc_hb"}));
 }
 
 TEST_F(RpcClient, APassiveClientAnswersTheFirstHeartbeat) {
@@ -418,13 +420,13 @@ TEST(RpcClientStreams, MayHaveOtherSlots) {
 TEST(RpcClientStreams, AReaderWhoPausesStopsTheServer) {
   Counter counter;
   ServingRpcServer server(std::ref(counter));
-  Client client(server.endpoint(), {.heartbeat = 20ms});
+  Client client(server.endpoint(), {.heartbeat = 200ms});
   auto stream = client.stream<int>({.slots = 10}, "count", 1000);
   EXPECT_EQ(stream.next(), 0);
   EXPECT_EQ(stream.next(), 1);
   EXPECT_TRUE(eventually([&] { return counter.sent() == 11; }));
   const auto before = server.beats();
-  EXPECT_TRUE(eventually([&] { return server.beats() > before + 5; }));  // nobody is lost, nothing more comes
+  EXPECT_TRUE(eventually([&] { return server.beats() > before + 3; }));  // nobody is lost, nothing more comes
   EXPECT_EQ(counter.sent(), 11);
   int next = 2;
   while (const auto item = stream.next()) EXPECT_EQ(*item, next++);
@@ -445,7 +447,7 @@ TEST(RpcClientStreams, ThrowTheirErrorBehindTheItems) {
 }
 
 TEST_F(RpcClient, AnAbandonedStreamFallsSilent) {
-  Client client(server_.endpoint(), {.heartbeat = 10ms});
+  Client client(server_.endpoint(), {.heartbeat = 200ms});
   {
     auto stream = client.stream<int>("count", 1000);
     server_.send(server_.request(), "STREAM", 0);
@@ -453,7 +455,7 @@ TEST_F(RpcClient, AnAbandonedStreamFallsSilent) {
   }
   const auto pending = client.start("next");
   const auto request = server_.request();
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 3; ++i) {
     const auto beat = server_.receive({"_zpc_hb"});
     EXPECT_EQ(beat.response_to, request.id);
     server_.beat(beat);
@@ -508,7 +510,7 @@ TEST_F(RpcClient, AnAnswerOfEitherKindCanBeTaken) {
 // ---- one way ----
 
 TEST_F(RpcClient, ASignalIsSentAndItsAnswerIgnored) {
-  Client client(server_.endpoint(), {.heartbeat = 10ms});
+  Client client(server_.endpoint(), {.heartbeat = 200ms});
   client.signal("note", "x");
   const auto request = server_.request();
   EXPECT_EQ(request.name, "note");
@@ -538,7 +540,7 @@ TEST(RpcClientConnections, ACallWaitsForItsServer) {
 TEST(RpcClientConnections, AServerThatComesBackIsUsedAgain) {
   auto server = std::make_unique<RpcServer>();
   const auto endpoint = server->endpoint();
-  Client client(endpoint, {.heartbeat = 50ms});
+  Client client(endpoint, {.heartbeat = 300ms});
   auto pending = client.start<int>("first");
   server->ok(server->request(), 1);
   EXPECT_EQ(pending.get(), 1);
@@ -623,7 +625,7 @@ TEST(RpcClientConnections, WhenAServerIsLostTheNextIsUsed) {
 TEST(RpcClientConnections, AServerThatHangsIsLeftToo) {
   RpcServer first;
   RpcServer second;
-  Client client("name", {.heartbeat = 20ms, .hooks = knowing("name", {first.endpoint(), second.endpoint()})});
+  Client client("name", {.heartbeat = 200ms, .hooks = knowing("name", {first.endpoint(), second.endpoint()})});
   EXPECT_THAT(error_of([&] { client.call("one"); }), HasSubstr("Lost remote after"));
   auto pending = client.start<int>("two");
   second.ok(second.request(), 2);
