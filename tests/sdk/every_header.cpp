@@ -14,6 +14,7 @@
 #include <backplane/published.hpp>
 #include <backplane/rpc/channels.hpp>
 #include <backplane/rpc/client.hpp>
+#include <backplane/rpc/event.hpp>
 #include <backplane/sockets.hpp>
 #include <backplane/task.hpp>
 #include <backplane/testing/fake_host.hpp>

@@ -213,6 +213,13 @@ TEST(DecodeArguments, AreAListAndAMapOfNames) {
   EXPECT_THROW(decode_named_arguments(encode(Array{})), Malformed);
 }
 
+TEST(Encode, RefusesWhatNobodyDecodesAgain) {
+  Value empty = Array();
+  for (int depth = 1; depth < 512; ++depth) empty = Array{empty};
+  EXPECT_TRUE(decode(encode(empty)) == empty);
+  EXPECT_THROW(encode(Value(Array{empty})), Error) << "an empty list is a level too";
+}
+
 TEST(Encode, RefusesWhatIsNestedTooDeeply) {
   EXPECT_THROW(encode(nested(513)), Error);
   EXPECT_NO_THROW(encode(nested(512)));

@@ -11,11 +11,13 @@
 
 namespace backplane::test {
 
-// A part of the file tests/vectors/NAME. Throws when there is none or it is no JSON.
-inline nlohmann::json vectors(const std::string& name, const char* part) {
+// A part of the file tests/vectors/NAME. Throws when there is none or it is no JSON. With
+// nlohmann::ordered_json the keys of an object stay in the order of the file.
+template <typename Json = nlohmann::json>
+Json vectors(const std::string& name, const char* part) {
   std::ifstream in(std::string(BACKPLANE_SOURCE_DIR) + "/tests/vectors/" + name);
   if (!in) throw std::runtime_error("no such file in tests/vectors: " + name);
-  return nlohmann::json::parse(in).at(part);
+  return Json::parse(in).at(part);
 }
 
 // The bytes that hexadecimal digits say.

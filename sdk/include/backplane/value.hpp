@@ -531,17 +531,21 @@ inline void encode(const Value& value, std::string& out, std::size_t depth = enc
       packer.pack_ext(length(value.get_if<Extension>()->content.size()), value.get_if<Extension>()->type);
       put(value.get_if<Extension>()->content);
       break;
-    case ValueKind::array:
+    case ValueKind::array: {
+      const auto within = deeper();
       packer.pack_array(length(value.get_if<Array>()->size()));
-      for (const auto& item : *value.get_if<Array>()) encode(item, out, deeper());
+      for (const auto& item : *value.get_if<Array>()) encode(item, out, within);
       break;
-    case ValueKind::map:
+    }
+    case ValueKind::map: {
+      const auto within = deeper();
       packer.pack_map(length(value.get_if<Map>()->size()));
       for (const auto& [key, item] : *value.get_if<Map>()) {
-        encode(key, out, deeper());
-        encode(item, out, deeper());
+        encode(key, out, within);
+        encode(item, out, within);
       }
       break;
+    }
   }
 }
 

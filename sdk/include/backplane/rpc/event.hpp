@@ -96,34 +96,37 @@ void for_each_pair(std::string_view pairs, std::uint64_t count, Use&& use) {
   }
 }
 
-// nullptr, or what is wrong with the header.
+// nullptr, or what is wrong with the header. Of equal keys the last counts.
 inline const char* read_known_keys(Event& event) {
-  const char* wrong = nullptr;
+  std::string_view version;
   for_each_pair(event.context, event.context_pairs, [&](std::string_view key, std::string_view value) {
-    if (key == "message_id") {
-      event.message_id = value;
-    } else if (key == "response_to") {
-      const auto token = token_of(value);
-      if (token.kind == Token::Kind::list || token.kind == Token::Kind::map)
-        wrong = "response_to is a list or a map";
-      event.response_to = token.kind == Token::Kind::nil ? std::string_view() : value;
-    } else if (key == "v") {
-      const auto token = token_of(value);
-      if (token.kind != Token::Kind::whole) wrong = "the version is no integer";
-      event.version = token.positive ? token.number : 0;
-    }
-    return wrong == nullptr;
+    if (key == "message_id") event.message_id = value;
+    if (key == "response_to") event.response_to = value;
+    if (key == "v") version = value;
+    return true;
   });
-  if (wrong != nullptr) return wrong;
   if (event.message_id.empty()) return "there is no message_id";
   if (!is_id(token_of(event.message_id))) return "message_id is nil, a list or a map";
+  if (!event.response_to.empty()) {
+    const auto token = token_of(event.response_to);
+    if (token.kind == Token::Kind::nil) {
+      event.response_to = {};
+    } else if (!is_id(token)) {
+      return "response_to is a list or a map";
+    }
+  }
+  if (!version.empty()) {
+    const auto token = token_of(version);
+    if (token.kind != Token::Kind::whole) return "the version is no integer";
+    event.version = token.positive ? token.number : 0;
+  }
   return nullptr;
 }
 
 }  // namespace detail
 
-// Reads an event from `payload`, to which it then refers. Returns nullptr, or why it is none; bytes behind
-// the event are ignored.
+// Reads an event from `payload`, to which it then refers. Returns nullptr, or why it is none: then nothing
+// in `event` counts. `depth` is that of each part. Bytes behind the event are ignored.
 inline const char* read_event(std::string_view payload, Event& event, std::size_t depth = deepest) {
   event = {};
   Scanner scanner(payload, depth);
@@ -141,7 +144,7 @@ inline const char* read_event(std::string_view payload, Event& event, std::size_
   if (!scanner.skip()) return scanner.reason();
   const auto name = token_of(detail::between(at, scanner.position()));
   event.named = detail::is_name(name);
-  event.name = name.content;
+  if (event.named) event.name = name.content;
   at = scanner.position();
   if (!scanner.skip()) return scanner.reason();
   event.args = detail::between(at, scanner.position());
@@ -194,7 +197,7 @@ inline std::optional<std::string_view> only_element(std::string_view args) {
 
 // ---- writing ------------------------------------------------------------------------------------------
 
-// Appends a text or binary with its length in front, in the shortest form.
+// Appends a text or binary of less than 4 GiB with its length in front, in the shortest form.
 inline void append_content(std::string& out, std::string_view content, bool text) {
   const auto size = static_cast<std::uint32_t>(content.size());
   const auto big_endian = [&](int bytes) {
@@ -262,6 +265,8 @@ class EventIds {
   static constexpr std::size_t size = 32;
 
   EventIds() { draw(); }
+  // Counts on from `counter`.
+  explicit EventIds(std::uint32_t counter) : EventIds() { counter_ = counter; }
   // Valid until the next call.
   std::string_view next() {
     if (++counter_ == 0) draw();
@@ -286,9 +291,9 @@ class EventIds {
 
 // An event to be written; views.
 struct EventParts {
-  std::string_view id;            // content of the message_id, sent as binary; EventIds::size bytes
-  std::string_view context = {};  // further pairs of the header, encoded
-  std::uint32_t context_pairs = 0;
+  std::string_view id;                // content of the message_id, sent as binary; EventIds::size bytes
+  std::string_view context = {};      // further pairs of the header, encoded
+  std::uint32_t context_pairs = 0;    // some 65,000 at most
   std::string_view response_to = {};  // encoded; empty: opens a channel
   std::string_view name = {};         // UTF-8
   std::string_view args_front = {};   // encoded; the args are this and then

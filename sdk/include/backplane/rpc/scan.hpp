@@ -12,6 +12,8 @@ namespace backplane::rpc {
 
 // Lists and maps within each other that are accepted; Python's own packer stops at 511.
 inline constexpr std::size_t deepest = 512;
+// ... in a value that is sent: an answer puts up to three lists and maps around it, which its reader counts.
+inline constexpr std::size_t deepest_sent = deepest - 3;
 
 // What a value's first byte and length say.
 struct Token {
@@ -112,14 +114,13 @@ class Scanner {
       if (height > 0 && for_peer_ && open[height - 1].map && open[height - 1].left % 2 == 0 &&
           token.kind != Token::Kind::text && token.kind != Token::Kind::bytes)
         return refuse("a key of a map is neither text nor bytes");
-      const bool map = token.kind == Token::Kind::map;
-      if ((map || token.kind == Token::Kind::list) && token.number > 0) {
+      if (const bool map = token.kind == Token::Kind::map; map || token.kind == Token::Kind::list) {
         if (height == depth_) return refuse("nested too deeply");
-        open[height++] = {map ? token.number * 2 : token.number, map};
-        continue;
+        if (token.number > 0) {
+          open[height++] = {map ? token.number * 2 : token.number, map};
+          continue;
+        }
       }
-      if (height == 0 && (map || token.kind == Token::Kind::list) && depth_ == 0)
-        return refuse("nested too deeply");
       while (height > 0 && --open[height - 1].left == 0) --height;
       if (height == 0) return true;
     }
@@ -232,7 +233,7 @@ class Scanner {
 
 // nullptr: `bytes` begin with one msgpack value that every peer can read; else why not. Bytes behind the
 // value are not looked at.
-inline const char* why_unreadable(std::string_view bytes, std::size_t depth = deepest) {
+inline const char* why_unreadable(std::string_view bytes, std::size_t depth = deepest_sent) {
   Scanner scanner(bytes, depth, true);
   return scanner.skip() ? nullptr : scanner.reason();
 }
