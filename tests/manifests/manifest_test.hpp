@@ -5,7 +5,11 @@
 #include <zmq.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <memory>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -50,10 +54,37 @@ class ManifestTest : public testing::Test {
     return std::all_of(texts.begin(), texts.end(), [&](const auto& text) { return peer.send({text}); });
   }
 
+  // Runs a manifest whose endpoints `environment` gives, by at() and address(). Somebody may take one of them
+  // before the host does: then others are tried.
+  HostProcess& run_with_free_ports(const std::string& name, const std::function<Environment()>& environment) {
+    for (int attempt = 0;; ++attempt) {
+      try {
+        return run(name, environment());
+      } catch (const std::runtime_error& error) {
+        const bool taken = std::string(error.what()).find("the address is taken") != std::string::npos;
+        if (attempt == 9 || !taken) throw;
+        endpoints_.clear();
+      }
+    }
+  }
+  // The endpoint that stands for a name: one of its own.
+  const std::string& at(const std::string& name) {
+    auto& endpoint = endpoints_[name];
+    while (endpoint.empty()) {
+      const auto free = free_endpoint();
+      if (taken_.insert(free).second) endpoint = free;
+    }
+    return endpoint;
+  }
+  // ... as ADDRESS:PORT.
+  std::string address(const std::string& name) { return at(name).substr(std::string("tcp://").size()); }
+
   TemporaryFolder folder_;
 
  private:
   std::vector<std::unique_ptr<HostProcess>> hosts_;
+  std::map<std::string, std::string> endpoints_;
+  std::set<std::string> taken_;
 };
 
 }  // namespace backplane::test

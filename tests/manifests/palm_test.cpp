@@ -1,5 +1,4 @@
 // The scenes of manifests/palm, each with a client made of raw sockets.
-#include <map>
 #include <set>
 
 #include "manifests/manifest_test.hpp"
@@ -46,49 +45,28 @@ std::vector<std::string> payloads(const std::vector<PalmMessage>& messages) {
 class PalmScene : public ManifestTest {
  protected:
   // Runs a scene with free endpoints in the place of its default ones.
-  // Somebody may take one of them before the host does: then others are tried.
   HostProcess& play(const std::string& name) {
-    for (int attempt = 0;; ++attempt) {
-      try {
-        return start(name);
-      } catch (const std::runtime_error& error) {
-        const bool taken = std::string(error.what()).find("the address is taken") != std::string::npos;
-        if (attempt == 9 || !taken) throw;
-        endpoints_.clear();
-      }
-    }
+    return run_with_free_ports("palm/scenes/" + name + ".yaml", [this] {
+      return Environment{{"DB", at("DB")},
+                         {"PULL", at("PULL")},
+                         {"PUB", at("PUB")},
+                         {"WORKER_PULL", at("WORKER_PULL")},
+                         {"WORKER_PUSH", at("WORKER_PUSH")},
+                         {"PIPELINE_DB", at("PIPELINE_DB")},
+                         {"PIPELINE_PUB", at("PIPELINE_PUB")},
+                         {"SILENT_DB", at("SILENT_DB")},
+                         {"SILENT_PUB", at("SILENT_PUB")},
+                         {"ODD_DB", at("ODD_DB")},
+                         {"ODD_PUB", at("ODD_PUB")},
+                         {"SINK_DB", at("SINK_DB")},
+                         {"SINK_PUB", at("SINK_PUB")},
+                         {"HUB_DB", at("HUB_DB")},
+                         {"HUB_PUB", at("HUB_PUB")},
+                         {"HTTP", address("HTTP")},
+                         {"WEB", address("WEB")},
+                         {"URL", "http://" + address("WEB")}};
+    });
   }
-  HostProcess& start(const std::string& name) {
-    return run("palm/scenes/" + name + ".yaml", {{"DB", at("DB")},
-                                                 {"PULL", at("PULL")},
-                                                 {"PUB", at("PUB")},
-                                                 {"WORKER_PULL", at("WORKER_PULL")},
-                                                 {"WORKER_PUSH", at("WORKER_PUSH")},
-                                                 {"PIPELINE_DB", at("PIPELINE_DB")},
-                                                 {"PIPELINE_PUB", at("PIPELINE_PUB")},
-                                                 {"SILENT_DB", at("SILENT_DB")},
-                                                 {"SILENT_PUB", at("SILENT_PUB")},
-                                                 {"ODD_DB", at("ODD_DB")},
-                                                 {"ODD_PUB", at("ODD_PUB")},
-                                                 {"SINK_DB", at("SINK_DB")},
-                                                 {"SINK_PUB", at("SINK_PUB")},
-                                                 {"HUB_DB", at("HUB_DB")},
-                                                 {"HUB_PUB", at("HUB_PUB")},
-                                                 {"HTTP", address("HTTP")},
-                                                 {"WEB", address("WEB")},
-                                                 {"URL", "http://" + address("WEB")}});
-  }
-  // The endpoint that stands for a name.
-  const std::string& at(const std::string& name) {
-    auto& endpoint = endpoints_[name];
-    while (endpoint.empty()) {
-      const auto free = free_endpoint();
-      if (taken_.insert(free).second) endpoint = free;
-    }
-    return endpoint;
-  }
-  // ... as ADDRESS:PORT.
-  std::string address(const std::string& name) { return at(name).substr(std::string("tcp://").size()); }
 
   void expect_transcripts(const std::string& scene, const std::string& sub_address = {}) {
     const auto all = transcripts_of(scene);
@@ -98,10 +76,6 @@ class PalmScene : public ManifestTest {
       EXPECT_EQ(client.exchange(sent, published.size()), published) << says;
     }
   }
-
- private:
-  std::map<std::string, std::string> endpoints_;
-  std::set<std::string> taken_;
 };
 
 TEST_F(PalmScene, SingleAnswersByteForByteAsThePythonSystem) {
