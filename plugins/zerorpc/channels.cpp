@@ -1,0 +1,275 @@
+#include "channels.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace backplane::zerorpc {
+
+namespace {
+
+constexpr auto retry_after = std::chrono::milliseconds(5);
+
+}  // namespace
+
+// ---- heartbeats in order of time ----------------------------------------------------------------------
+
+void Heartbeats::append(std::uint64_t number, std::int64_t next_beat) {
+  auto& channel = *slots_.find(number);
+  channel.next_beat = next_beat;
+  channel.before = last_;
+  channel.behind = 0;
+  (last_ != 0 ? slots_.find(last_)->behind : first_) = number;
+  last_ = number;
+}
+
+void Heartbeats::remove(std::uint64_t number) {
+  const auto& channel = *slots_.find(number);
+  (channel.before != 0 ? slots_.find(channel.before)->behind : first_) = channel.behind;
+  (channel.behind != 0 ? slots_.find(channel.behind)->before : last_) = channel.before;
+}
+
+// ---- channels -----------------------------------------------------------------------------------------
+
+Channels::Channels(Host host, Settings settings, Callbacks callbacks)
+    : host_(host), settings_(settings), callbacks_(std::move(callbacks)) {}
+
+void Channels::start() {
+  open_gauge_ = host_.gauge("channels", "conversations that are open");
+  lost_ = host_.counter("clients_lost", "conversations whose client went away");
+  beats_sent_ = host_.counter("heartbeats", "heartbeats that were sent");
+}
+
+void Channels::stop() {
+  beat_timer_.end();
+  retry_timer_.end();
+  for (const auto number : numbers()) close(number);
+}
+
+void Channels::make_key(std::string& key, std::span<const zmq_msg_t> way, std::string_view id) {
+  key.clear();
+  for (const auto& frame : way) {
+    const auto bytes = frame_view(frame);
+    key +=
+        static_cast<char>(bytes.size());  // of a routing id, 255 at most; longer ones are told apart as well
+    key += static_cast<char>(bytes.size() >> 8);
+    key += bytes;
+  }
+  key += id;
+}
+
+std::uint64_t Channels::open(std::string_view key, std::size_t id_size, const rpc::Event& request,
+                             bool passive) {
+  if (by_key_.contains(key)) return 0;
+  const auto number = slots_.take();
+  auto& channel = *slots_.find(number);
+  channel.way.clear();
+  channel.key.assign(key);
+  channel.id_size = id_size;
+  channel.version = request.version;
+  channel.context.clear();
+  channel.context_pairs = 0;
+  channel.correlation = 0;
+  channel.detached = false;
+  channel.running = false;
+  channel.credit = 1;
+  channel.retrying = false;
+  channel.last_heard = 0;
+  channel.beats = Channel::Beats::none;
+  by_key_.emplace(channel.key, number);
+  open_gauge_.set(static_cast<std::int64_t>(slots_.size()));
+  if (settings_.heartbeat == 0) return number;
+  // Version 1 has passive servers.
+  channel.beats = passive || request.version < 2 ? Channel::Beats::listening : Channel::Beats::active;
+  if (channel.beats == Channel::Beats::active) {
+    beats_.append(number, host_.now() + settings_.heartbeat);
+    arm();
+  }
+  return number;
+}
+
+void Channels::close(std::uint64_t number) {
+  auto& channel = *slots_.find(number);
+  if (channel.beats == Channel::Beats::active) beats_.remove(number);
+  channel.beats = Channel::Beats::none;
+  by_key_.erase(channel.key);
+  channel.outbox.clear();
+  slots_.release(number);
+  open_gauge_.set(static_cast<std::int64_t>(slots_.size()));
+  callbacks_.on_closed();
+}
+
+bool Channels::receive(std::string_view key, const rpc::Event& event) {
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return false;
+  const auto number = found->second;
+  auto& channel = *slots_.find(number);
+  if (event.name == rpc::event_name::heartbeat) {
+    note_heartbeat(number, channel);
+    // In version 2 credit comes with the heartbeats.
+    if (channel.version == 2) add_credit(number, channel, rpc::credit_of(event.args));
+  } else if (event.name == rpc::event_name::more) {
+    if (channel.last_heard != 0) channel.last_heard = host_.now();
+    add_credit(number, channel, rpc::credit_of(event.args));
+  }
+  return true;
+}
+
+void Channels::note_heartbeat(std::uint64_t number, Channel& channel) {
+  channel.last_heard = host_.now();
+  if (channel.beats != Channel::Beats::listening) return;
+  channel.beats = Channel::Beats::active;
+  beats_.append(number, channel.last_heard + settings_.heartbeat);
+  arm();
+}
+
+void Channels::add_credit(std::uint64_t number, Channel& channel, std::uint64_t credit) {
+  if (credit == 0) return;
+  const auto room = settings_.most_credit - channel.credit;
+  const auto added = static_cast<std::uint32_t>(std::min<std::uint64_t>(credit, room));
+  channel.credit += added;
+  if (flush(number) && added > 0) callbacks_.on_credit(channel, added);
+}
+
+bool Channels::item(std::uint64_t number, std::string_view encoded) {
+  auto& channel = *slots_.find(number);
+  const Answer answer{rpc::event_name::stream, {}, encoded};
+  if (channel.outbox.empty() && channel.credit > 0) {
+    switch (send(channel, answer, true)) {
+      case Delivered::yes:
+        --channel.credit;
+        return true;
+      case Delivered::gone:
+        lose(number);
+        return true;
+      case Delivered::full:
+        retry_later(number);
+        break;
+    }
+  }
+  if (channel.outbox.size() >= settings_.most_waiting) return false;
+  keep(channel, answer, false);
+  return true;
+}
+
+bool Channels::end(std::uint64_t number, const Answer& answer) {
+  auto& channel = *slots_.find(number);
+  if (channel.outbox.empty() && channel.credit > 0) {
+    const auto delivered = send(channel, answer, true);
+    if (delivered != Delivered::full) {
+      if (delivered == Delivered::gone) lost_.add();
+      close(number);
+      return delivered == Delivered::yes;
+    }
+    retry_later(number);
+  }
+  keep(channel, answer, true);
+  return true;
+}
+
+void Channels::keep(Channel& channel, const Answer& answer, bool ends) {
+  std::string args(answer.args_front);
+  args += answer.args;
+  channel.outbox.push_back({std::string(answer.name), std::move(args), ends});
+}
+
+// Sends what waits, as far as there is credit and the peer reads. False: the channel is closed now.
+bool Channels::flush(std::uint64_t number) {
+  auto& channel = *slots_.find(number);
+  while (!channel.outbox.empty() && channel.credit > 0) {
+    const auto& first = channel.outbox.front();
+    const auto delivered = send(channel, {first.name, {}, first.args}, true);
+    if (delivered == Delivered::full) {
+      retry_later(number);
+      return true;
+    }
+    if (delivered == Delivered::gone) {
+      lose(number);
+      return false;
+    }
+    --channel.credit;
+    const bool ends = first.ends;
+    channel.outbox.pop_front();
+    if (ends) {
+      close(number);
+      return false;
+    }
+  }
+  return true;
+}
+
+// A peer that does not read now: libzmq does not say when it does.
+void Channels::retry_later(std::uint64_t number) {
+  if (!std::exchange(slots_.find(number)->retrying, true)) full_.push_back(number);
+  if (retry_timer_.active()) return;
+  retry_timer_ = host_.after(retry_after, [this] {
+    retry_timer_.end();
+    for (const auto waiting : std::exchange(full_, {})) {
+      auto* channel = slots_.find(waiting);
+      if (channel == nullptr) continue;
+      channel->retrying = false;
+      flush(waiting);
+    }
+  });
+}
+
+Delivered Channels::send(Channel& channel, const Answer& answer, bool with_context) {
+  rpc::EventParts parts;
+  parts.id = ids_.next();
+  if (with_context) {
+    parts.context = channel.context;
+    parts.context_pairs = channel.context_pairs;
+  }
+  parts.response_to = channel.id();
+  parts.name = answer.name;
+  parts.args_front = answer.args_front;
+  parts.args = answer.args;
+  return callbacks_.send(channel.way, parts);
+}
+
+void Channels::lose(std::uint64_t number) {
+  auto& channel = *slots_.find(number);
+  lost_.add();
+  callbacks_.on_lost(number, channel);
+  close(number);
+}
+
+// ---- the beat -----------------------------------------------------------------------------------------
+
+// Set to the first of all; when that one has ended by then, the timer finds the next.
+void Channels::arm() {
+  if (beat_timer_.active() || beats_.first() == 0) return;
+  const auto left = slots_.find(beats_.first())->next_beat - host_.now();
+  beat_timer_ = host_.after(std::chrono::nanoseconds(std::max<std::int64_t>(left, 0)), [this] {
+    beat_timer_.end();
+    tick();
+  });
+}
+
+void Channels::tick() {
+  callbacks_.receive();  // what came while this loop was busy tells who is alive
+  const auto now = host_.now();
+  while (const auto number = beats_.first()) {
+    if (slots_.find(number)->next_beat > now) break;
+    if (!beat(number)) lose(number);
+  }
+  arm();
+}
+
+// False: the client is lost. It is when two periods have passed since its last heartbeat; one that never sent
+// any is given its first two from here.
+bool Channels::beat(std::uint64_t number) {
+  auto& channel = *slots_.find(number);
+  const auto now = host_.now();
+  if (channel.last_heard == 0) channel.last_heard = now;
+  if (now > channel.last_heard + 2 * settings_.heartbeat) return false;
+  beats_sent_.add();
+  if (send(channel, {rpc::event_name::heartbeat, {}, rpc::encoded::heartbeat_args}, false) == Delivered::gone)
+    return false;
+  const auto next = channel.next_beat + settings_.heartbeat;
+  beats_.remove(number);
+  beats_.append(number, next > now ? next : now + settings_.heartbeat);  // beats that were missed stay so
+  return true;
+}
+
+}  // namespace backplane::zerorpc

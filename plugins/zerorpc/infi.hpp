@@ -1,0 +1,132 @@
+// infi.rpc on top of ZeroRPC: one method, on_call, whose argument says which function is meant and whose
+// result says how it went. Functions that take long are answered with a token to poll with; their results are
+// kept. Belongs to the component's loop.
+#pragma once
+
+#include <backplane/host.hpp>
+#include <backplane/value.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "calls.hpp"
+#include "channels.hpp"
+#include "errors.hpp"
+#include "offered.hpp"
+#include "requests.hpp"
+#include "zmq/slots.hpp"
+
+namespace backplane::zerorpc {
+
+inline constexpr std::string_view infi_method = "on_call";
+
+struct InfiSettings {
+  enum class Mode {
+    server,         // a function says by its manner whether it is deferred
+    all_deferred,   // all are, but the immediate ones
+    all_immediate,  // none is
+  };
+  Mode mode = Mode::server;
+  std::chrono::nanoseconds max_response_time = std::chrono::milliseconds(500);  // 0: no limit
+  std::chrono::nanoseconds timeout = {};  // how long a function may take; 0: no limit
+  ErrorClasses classes;
+};
+
+class Infi {
+ public:
+  struct Service {
+    std::function<const Offered&()> offered;
+    std::function<const Method*(std::string_view name)> find;
+    std::function<bool()> shutting_down;
+    std::function<void()> changed;  // a call or a result has gone
+  };
+  // What its cookies have in common: the others are channels.
+  static constexpr std::uint64_t cookie_mark = std::uint64_t{1} << 62;
+
+  Infi(Host host, InfiSettings settings, Service service, Channels& channels, Calls& calls,
+       std::unique_ptr<Requests> requests);
+  ~Infi();
+
+  // Serves the request of a channel. `args` is a view of the frame `payload`.
+  void serve(std::uint64_t channel, std::string_view args, zmq_msg_t* payload);
+  // What Calls and the host have to tell of a cookie of ours.
+  bool wanted(std::uint64_t cookie);
+  void begun(std::uint64_t cookie, std::uint64_t correlation);
+  void take_outcome(const Message& outcome);
+  // Ends every call with RequestAbortedError.
+  void abort();
+  void stop();
+  std::size_t running() const { return active_.size(); }
+  std::size_t unclaimed() const { return requests_->unclaimed(); }
+  // Running, or ended and not fetched.
+  std::size_t waiting() const { return requests_->waiting(); }
+
+ private:
+  // What a client asked for; views of the payload.
+  struct Asked {
+    std::string method;
+    std::string uuid;
+    std::string tag;
+    std::string_view args;
+    std::string_view kwargs;
+    std::string wrong;  // why it is no call; empty: it is one
+  };
+  // A function under way.
+  struct Active {
+    std::string uuid;  // empty: an immediate one
+    std::string tag;
+    std::string method;
+    std::vector<std::uint64_t> waiting;  // channels that wait for its end
+    bool promised = false;               // somebody has the token
+    std::uint64_t correlation = 0;
+    bool begun = false;
+  };
+  struct Due {
+    std::int64_t when;
+    std::uint64_t cookie;
+    std::uint64_t channel;
+    bool operator<(const Due& other) const { return when > other.when; }
+  };
+  using BuiltIn = std::string (Infi::*)(const Array& arguments);
+
+  bool answer(std::uint64_t channel, const std::string& result);
+  static Asked read(std::string_view args);
+  static BuiltIn built_in(std::string_view method);
+  void serve_built_in(std::uint64_t channel, BuiltIn function, const Asked& asked);
+  void serve_function(std::uint64_t channel, const Asked& asked, const Method& method, zmq_msg_t* payload);
+  bool is_immediate(const Method& method) const;
+  bool is_deferred(const Method& method) const;
+  void call(std::uint64_t cookie, const Asked& asked, const Method& method, zmq_msg_t* payload);
+  void wait(std::uint64_t cookie, std::uint64_t channel, const Method& method);
+  void arm();
+  void pass_due();
+  void defer(std::uint64_t cookie, std::uint64_t channel);
+  void promise(const std::string& uuid, std::uint64_t channel);
+  void end(std::uint64_t cookie, std::string result);
+  std::uint64_t add(const Asked& asked, bool immediate);
+
+  std::string ping(const Array& arguments);
+  std::string method_names(const Array& arguments);
+  std::string argument_specification(const Array& arguments);
+  std::string query(const Array& arguments);
+  std::string max_response_time(const Array& arguments);
+
+  Host host_;
+  InfiSettings settings_;
+  Service service_;
+  Channels& channels_;
+  Calls& calls_;
+  std::unique_ptr<Requests> requests_;
+  zmq::Slots<Active> active_;
+  std::unordered_map<std::string, std::uint64_t> by_uuid_;
+  std::priority_queue<Due> due_;
+  Timer due_timer_;
+};
+
+}  // namespace backplane::zerorpc

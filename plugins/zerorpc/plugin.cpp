@@ -1,0 +1,3 @@
+#include "service.hpp"
+
+BACKPLANE_PLUGIN("zerorpc", "1.0.0", backplane::zerorpc::Service)
