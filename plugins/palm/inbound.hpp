@@ -164,7 +164,7 @@ class Rep {
   static constexpr auto says = "Takes in PALM messages of REQ peers and answers each.";
   static constexpr auto properties = inbound | service | connection;
   static constexpr auto options = tables(palm_socket_options, not_blocking_option, fill_cache_option,
-                                         detail::rows<1, 6>(zmq::answer_options), zmq::receive_options);
+                                         rows<1, 6>(zmq::answer_options), zmq::receive_options);
 
   explicit Rep(Host host);
   void start() { answerer_.start(); }

@@ -16,23 +16,8 @@
 
 namespace backplane::palm {
 
-namespace detail {
-
-// `Count` rows of a table from row `First` on.
-template <std::size_t First, std::size_t Size, std::size_t... I>
-constexpr std::array<Option, sizeof...(I)> rows(const std::array<Option, Size>& table,
-                                                std::index_sequence<I...>) {
-  return {{table[First + I]...}};
-}
-template <std::size_t First, std::size_t Count, std::size_t Size>
-constexpr auto rows(const std::array<Option, Size>& table) {
-  return rows<First>(table, std::make_index_sequence<Count>{});
-}
-
-}  // namespace detail
-
 // The kinds watch their connections themselves, so the option `monitor` of the zmq kinds is not among these.
-inline constexpr auto palm_security_options = detail::rows<0, 8>(zmq::security_options);
+inline constexpr auto palm_security_options = rows<0, 8>(zmq::security_options);
 inline constexpr auto palm_socket_options =
     tables(zmq::endpoint_options, zmq::transport_options, palm_security_options);
 

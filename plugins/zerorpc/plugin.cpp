@@ -1,3 +1,6 @@
+#include "one_way.hpp"
 #include "service.hpp"
 
-BACKPLANE_PLUGIN("zerorpc", "1.0.0", backplane::zerorpc::Service)
+using namespace backplane::zerorpc;
+
+BACKPLANE_PLUGIN("zerorpc", "1.0.0", Service, Pull, Sub, Push, Pub)

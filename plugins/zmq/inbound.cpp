@@ -2,6 +2,8 @@
 
 #include <zmq.h>
 
+#include <utility>
+
 namespace backplane::zmq {
 
 namespace {
@@ -16,12 +18,15 @@ std::vector<std::string> read_topics(const Host& host) {
 
 }  // namespace
 
+Inlet::Inlet(Host host, int type, Take take)
+    : host_(host), type_(type), plan_(host), take_(std::move(take)), receiver_(host) {
+  if (!take_) take_ = [this](Message message) { return host_.send(std::move(message)) != Sent::pause; };
+}
+
 void Inlet::start(const std::function<void(void*)>& prepare) {
   socket_.emplace(host_, type_, plan_, prepare);
-  watch_ = host_.watch_socket(socket_->get(), BP_READABLE | BP_ALONE, [this](std::uint32_t) {
-    receiver_.run(socket_->get(),
-                  [this](Message message) { return host_.send(std::move(message)) != Sent::pause; });
-  });
+  watch_ = host_.watch_socket(socket_->get(), BP_READABLE | BP_ALONE,
+                              [this](std::uint32_t) { receiver_.run(socket_->get(), take_); });
 }
 
 void Inlet::stop() {

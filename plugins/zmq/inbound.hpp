@@ -18,7 +18,11 @@ namespace backplane::zmq {
 // A socket whose messages go along the component's routes.
 class Inlet {
  public:
-  Inlet(Host host, int type) : host_(host), type_(type), plan_(host), receiver_(host) {}
+  // Takes a message, to send it or something made of it. False: bring no more for now.
+  using Take = std::function<bool(Message)>;
+
+  // Without `take`, messages are sent as they are.
+  Inlet(Host host, int type, Take take = {});
   // Throws Error.
   void start(const std::function<void(void*)>& prepare = {});
   void stop();
@@ -27,6 +31,7 @@ class Inlet {
   Host host_;
   int type_;
   SocketPlan plan_;
+  Take take_;
   Receiver receiver_;
   std::optional<Socket> socket_;
   Watch watch_;

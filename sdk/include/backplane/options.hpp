@@ -67,7 +67,19 @@ constexpr std::array<Option, First + Second> join(const std::array<Option, First
   return {{first[I]..., second[J]...}};
 }
 
+template <std::size_t First, std::size_t Size, std::size_t... I>
+constexpr std::array<Option, sizeof...(I)> pick(const std::array<Option, Size>& table,
+                                                std::index_sequence<I...>) {
+  return {{table[First + I]...}};
+}
+
 }  // namespace detail
+
+// `Count` rows of a table from row `First` on.
+template <std::size_t First, std::size_t Count, std::size_t Size>
+constexpr std::array<Option, Count> rows(const std::array<Option, Size>& table) {
+  return detail::pick<First>(table, std::make_index_sequence<Count>());
+}
 
 // One table of all the rows of several, for kinds that share options.
 template <std::size_t Size>
