@@ -161,7 +161,12 @@ Service::Service(Host host)
                  .unbind = [this] { unbind(); },
                  .ask = [this] { ask_strategy(); },
                  .told = [this](const std::string& what) { host_.failed("GraceExceeded", what); },
-                 .over = [this] { host_.holding(0); }}) {}
+                 .over = [this] { host_.holding(0); }}),
+      control_(host, {.request_shutdown = [this] { drain(); },
+                      .is_shutdown_requested = [this] { return shutdown_.requested(); },
+                      .deferred_requests = [this] { return infi_.waiting(); },
+                      .abort = [this] { abort(); },
+                      .unbind = [this] { unbind(); }}) {}
 
 void Service::start() {
   requests_ = host_.counter("requests", "requests of clients");
@@ -171,6 +176,7 @@ void Service::start() {
   calls_.start();
   middleware_.start();
   shutdown_.start();
+  if (host_.option("shutdown.control") || host_.option("shutdown.strategy") == "custom") control_.publish();
   look_up_functions();
   for (const auto& component : components_)
     if (!offered_.has_component(component))
@@ -187,6 +193,7 @@ void Service::drain() {
 
 void Service::stop() {
   shutdown_.stop();
+  control_.stop();
   watch_.end();
   if (socket_) {
     for (const auto number : channels_.numbers())
@@ -398,7 +405,10 @@ const Method* Service::find(std::string_view method) {
 
 void Service::look_up_functions() {
   looked_up_ = host_.now();
-  offered_ = Offered(published_functions(host_), components_);
+  auto all = published_functions(host_);
+  const auto own = host_.component().substr(0, host_.component().find('#'));
+  if (components_.empty()) std::erase_if(all, [&](const auto& each) { return each.component == own; });
+  offered_ = Offered(std::move(all), components_);
 }
 
 // ---- what goes back -----------------------------------------------------------------------------------
@@ -562,6 +572,7 @@ void Service::take_strategy_outcome(const Message& outcome) {
 }
 
 void Service::changed() {
+  control_.look();
   if (!shutdown_.requested()) return;
   shutdown_.look();
   host_.holding(shutdown_.over() ? 0 : 1 + channels_.size() + infi_.waiting());

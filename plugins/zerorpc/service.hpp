@@ -13,6 +13,7 @@
 
 #include "calls.hpp"
 #include "channels.hpp"
+#include "control.hpp"
 #include "infi.hpp"
 #include "middleware.hpp"
 #include "offered.hpp"
@@ -86,7 +87,8 @@ inline constexpr std::array<Option, 5> shutdown_options = {{
     {"shutdown.function", text, optional,
      "COMPONENT.FUNCTION that is called with the name of this component, and is over when it returns"},
     {"shutdown.control", boolean, "false",
-     "publish request_shutdown and others, by which components of this host end this service"},
+     "publish functions by which components of this host look at this service and end it: request_shutdown "
+     "and others; strategy custom always does"},
 }};
 
 class Service {
@@ -100,6 +102,7 @@ class Service {
 
   explicit Service(Host host);
   void start();
+  void on_message(Message call) { control_.serve(call); }
   void on_reply(Message outcome);
   void drain();
   void stop();
@@ -159,6 +162,7 @@ class Service {
   Infi infi_;
   Middleware middleware_;
   Shutdown shutdown_;
+  Control control_;
   std::string key_;      // of the event that is looked at
   std::string payload_;  // of the event that is sent
   Counter requests_;
