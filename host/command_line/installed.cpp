@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "manifest/option_names.hpp"
 #include "manifest/suggest.hpp"
 #include "manifest/units.hpp"
 
@@ -148,6 +149,16 @@ std::vector<std::string> InstalledPlugins::schemes() const {
   for (const auto* plugin : usable())
     for (const auto& client : plugin->clients) all.push_back(client.scheme);
   return all;
+}
+
+std::string sections_note(const KindInfo& kind) {
+  for (const auto& option : kind.options) {
+    const std::string section(section_of(option.name));
+    if (section.empty()) continue;
+    return "A dot stands for a map: " + option.name + " is written " + section + ": {" +
+           std::string(name_in_section(option.name)) + ": ...}.";
+  }
+  return {};
 }
 
 std::string properties_text(std::uint32_t properties) {

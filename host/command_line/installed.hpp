@@ -39,6 +39,8 @@ class InstalledPlugins : public KindCatalog {
 
 // "inbound, service"; empty when there is nothing to say.
 std::string properties_text(std::uint32_t properties);
+// How the options of sections are written, by an example; empty: the kind has none.
+std::string sections_note(const KindInfo& kind);
 // "add(a: int, b: int = 1) -> int"
 std::string signature(const FunctionInfo& function);
 std::string manner_text(bp_manner manner);

@@ -38,6 +38,7 @@ void print_options(const KindInfo& kind, Console& console) {
     rows.push_back({option.name, range(option), value, option.help});
   }
   console.out << '\n' << bold(console, "options") << '\n' << aligned(rows, "  ");
+  if (const auto note = sections_note(kind); !note.empty()) console.out << '\n' << note << '\n';
 }
 
 void print_functions(const KindInfo& kind, Console& console) {

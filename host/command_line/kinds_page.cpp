@@ -48,6 +48,7 @@ std::string options_table(const KindInfo& kind) {
             (bounds.empty() ? "" : ", " + escaped(bounds)) + " | " + value + " | " + escaped(option.help) +
             " |\n";
   }
+  if (const auto note = sections_note(kind); !note.empty()) text += "\n" + escaped(note) + "\n";
   return text;
 }
 

@@ -14,7 +14,7 @@
 namespace backplane::host {
 
 struct OptionInfo {
-  std::string name;
+  std::string name;  // with a dot it stands in a section: "results.path" is written results: {path: ...}
   bp_option_type type = BP_TEXT;
   bool required = false;
   std::optional<std::string> default_text;  // as written in a manifest

@@ -120,6 +120,12 @@ bool is_kind_name(std::string_view text) {
   return words.size() >= 2 && std::all_of(words.begin(), words.end(), is_word);
 }
 
+// A word; or those of a section and of an option in it, joined by a point.
+bool is_option_name(std::string_view text) {
+  const auto words = split(text, '.');
+  return words.size() <= 2 && std::all_of(words.begin(), words.end(), is_word);
+}
+
 void check_versions(const bp_plugin& table, PluginInfo& plugin) {
   const Place place;
   plugin.abi_major = table.abi_major;
@@ -167,8 +173,9 @@ OptionInfo read_option(const Place& kind, const bp_option& table, std::size_t in
   const auto numbered = kind.inside("option " + std::to_string(index + 1));
   OptionInfo option;
   option.name = line_of(numbered, "name", table.name, longest_name);
-  if (!is_word(option.name))
-    numbered.refuse("name is " + in_quotes(option.name) + ", expected a word of a-z, 0-9 and '_'");
+  if (!is_option_name(option.name))
+    numbered.refuse("name is " + in_quotes(option.name) +
+                    ", expected a word of a-z, 0-9 and '_', or two joined by a point: \"section.option\"");
   const auto place = kind.inside("option " + in_quotes(option.name));
   if (table.type > BP_COMPONENT_LIST)
     place.refuse("type is " + std::to_string(table.type) + ", expected a bp_option_type from 0 to " +
@@ -204,6 +211,12 @@ std::vector<OptionInfo> read_options(const Place& place, const Table& table) {
     if (!names.insert(option.name).second)
       place.refuse("option " + in_quotes(option.name) + " is there twice");
     options.push_back(std::move(option));
+  }
+  for (const auto& option : options) {
+    const auto section = option.name.substr(0, option.name.find('.'));
+    if (section != option.name && names.contains(section))
+      place.refuse("option " + in_quotes(option.name) + " stands in the section " + in_quotes(section) +
+                   ", which is the name of an option, too");
   }
   return options;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "manifest/option_names.hpp"
 #include "manifest/suggest.hpp"
 
 namespace backplane::host {
@@ -10,23 +11,54 @@ namespace {
 
 constexpr std::string_view always_open = "basic";
 
-const OptionInfo* find_option(const KindInfo& kind, std::string_view name) {
-  for (const auto& option : kind.options)
-    if (option.name == name) return &option;
-  return nullptr;
+const KeyInfo* common_key(const KindInfo& kind, std::string_view name) {
+  const bool is_own = find_option(kind, name) != nullptr || has_section(kind, name);
+  return is_own ? nullptr : find_key(component_keys(), name);
 }
 
 // What may stand in a component of this kind.
 std::vector<std::string> allowed_keys(const KindInfo& kind) {
-  std::vector<std::string> names;
-  for (const auto& option : kind.options) names.push_back(option.name);
+  auto names = option_keys(kind);
   for (const auto& key : component_keys())
-    if (find_option(kind, key.name) == nullptr) names.push_back(key.name);
+    if (common_key(kind, key.name) != nullptr) names.push_back(key.name);
   return names;
 }
 
-const KeyInfo* common_key(const KindInfo& kind, std::string_view name) {
-  return find_option(kind, name) == nullptr ? find_key(component_keys(), name) : nullptr;
+// The option that stands under `key` of a component, or of the section that `prefix` ("results.") names.
+// A key is one word: "results.path: x" is not how that option is written.
+const OptionInfo* option_under(const KindInfo& kind, const std::string& prefix, const std::string& key) {
+  return section_of(key).empty() ? find_option(kind, prefix + key) : nullptr;
+}
+
+// The option of a section that `name` in it was probably meant to be. nullptr: none is near.
+const OptionInfo* nearest_in(const KindInfo& kind, std::string_view section, std::string_view name) {
+  std::vector<std::string> names;
+  for (const auto& option : options_in(kind, section)) names.emplace_back(name_in_section(option));
+  const auto near = nearest_name(name, names);
+  return near ? find_option(kind, std::string(section) + "." + *near) : nullptr;
+}
+
+// The option that a key outside of its section was meant to be: "results.path", "results.pth" or "path".
+const OptionInfo* meant_by(const KindInfo& kind, const std::string& key) {
+  if (has_section(kind, section_of(key))) return nearest_in(kind, section_of(key), name_in_section(key));
+  for (const auto& option : kind.options)
+    if (name_in_section(option.name) == key) return &option;
+  return nullptr;
+}
+
+// `results: {path: ...}`
+std::string as_written(const OptionInfo& option) {
+  return std::string(section_of(option.name)) + ": {" + std::string(name_in_section(option.name)) + ": ...}";
+}
+
+// Whether something stands in `component` for this option, right or wrong.
+bool stands_in(const Node& component, const OptionInfo& option) {
+  const auto section = section_of(option.name);
+  if (section.empty()) return component.find(option.name) != nullptr;
+  const auto* inner = component.find(section);
+  if (inner == nullptr) return false;
+  const bool is_section = inner->is_map() && !inner->entries.empty() && !inner->broken;
+  return !is_section || inner->find(name_in_section(option.name)) != nullptr;
 }
 
 // By the names that options for it have, here and in plugins of others.
@@ -130,7 +162,8 @@ void ComponentReader::read_component(const Entry& entry, const LoadedFile& file)
   component.settings.position = {file.source->file.string(), entry.key.place.line, entry.key.place.column};
   if (!read_kind(entry, component)) return;
   leave_bounds_to_kind(component);
-  read_entries(entry, component);
+  misspelt_.clear();
+  read_entries(entry.value, {}, component);
   fill_defaults(entry, component);
   check_blocking(entry, component);
   check_ends(entry, component);
@@ -207,25 +240,22 @@ void ComponentReader::report_unknown_kind(const Declared& component, const Node&
   problems_.error(kind.place, text);
 }
 
-void ComponentReader::read_entries(const Entry& entry, Declared& component) {
-  check_duplicates(entry.value, component.label(), problems_);
-  misspelt_.clear();
+void ComponentReader::read_entries(const Node& map, const std::string& prefix, Declared& component) {
+  const auto& kind = *component.kind;
+  check_duplicates(map, component.label() + (prefix.empty() ? "" : ": " + std::string(section_of(prefix))),
+                   problems_);
   std::set<std::string_view> seen;
-  for (const auto& item : entry.value.entries) {
-    if (item.key.broken || !seen.insert(item.key.text).second) continue;
-    const auto* option = find_option(*component.kind, item.key.text);
-    const auto* common = common_key(*component.kind, item.key.text);
-    if (option == nullptr && common == nullptr) {
-      const bool merges = item.key.text == "<<";
-      if (const auto near = nearest_name(item.key.text, allowed_keys(*component.kind)))
-        misspelt_.insert(*near);
-      problems_.error(
-          item.key.place,
-          component.label() + ": unknown option " + in_quotes(item.key.text) +
-              (merges ? "; YAML's merge key is not understood; write the options out, or use a template"
-                      : name_hint(item.key.text, allowed_keys(*component.kind))));
+  for (const auto& item : map.entries) {
+    const auto& key = item.key.text;
+    if (item.key.broken || !seen.insert(key).second) continue;
+    const auto* option = option_under(kind, prefix, key);
+    const auto* common = prefix.empty() ? common_key(kind, key) : nullptr;
+    if (prefix.empty() && has_section(kind, key)) {
+      read_section_of_options(item, component);
+    } else if (option == nullptr && common == nullptr) {
+      report_unknown_option(item, prefix, component);
     } else if (item.value.is_null()) {
-      problems_.error(item.key.place, component.label() + ": " + in_quotes(item.key.text) +
+      problems_.error(item.key.place, component.label() + ": " + in_quotes(prefix + key) +
                                           " has no value; give one, or leave it out");
     } else if (option != nullptr) {
       read_option(item, *option, component);
@@ -233,6 +263,48 @@ void ComponentReader::read_entries(const Entry& entry, Declared& component) {
       read_common(item, *common, component);
     }
   }
+}
+
+void ComponentReader::read_section_of_options(const Entry& entry, Declared& component) {
+  std::vector<std::string> names;
+  for (const auto& option : options_in(*component.kind, entry.key.text))
+    names.emplace_back(name_in_section(option));
+  if (check_inner_map(entry, component.label(), names, problems_))
+    read_entries(entry.value, entry.key.text + ".", component);
+}
+
+void ComponentReader::report_unknown_option(const Entry& entry, const std::string& prefix,
+                                            const Declared& component) {
+  const auto& kind = *component.kind;
+  const auto name = prefix + entry.key.text;
+  auto text = component.label() + ": unknown option " + in_quotes(name);
+  if (entry.key.text == "<<") {
+    text += "; YAML's merge key is not understood; write the options out, or use a template";
+  } else {
+    text += prefix.empty() ? hint_for_key(name, kind) : hint_in_section(name, kind);
+  }
+  problems_.error(entry.key.place, text);
+}
+
+// What an unknown key of a component may have been meant to be.
+std::string ComponentReader::hint_for_key(const std::string& key, const KindInfo& kind) {
+  const auto known = allowed_keys(kind);
+  if (const auto near = nearest_name(key, known)) {
+    misspelt_.insert(*near);
+  } else if (const auto* meant = meant_by(kind, key)) {
+    misspelt_.insert(meant->name);
+    return meant->name == key ? "; write " + as_written(*meant)
+                              : "; did you mean " + as_written(*meant) + "?";
+  }
+  return name_hint(key, known);
+}
+
+// The same of a key in a section; `name` is its whole name.
+std::string ComponentReader::hint_in_section(const std::string& name, const KindInfo& kind) {
+  const auto* near = nearest_in(kind, section_of(name), name_in_section(name));
+  if (near == nullptr) return "; known: " + name_list(options_in(kind, section_of(name)));
+  misspelt_.insert(near->name);
+  return "; did you mean " + in_quotes(near->name) + "?";
 }
 
 void ComponentReader::read_option(const Entry& entry, const OptionInfo& info, Declared& component) {
@@ -281,8 +353,8 @@ void ComponentReader::read_common(const Entry& entry, const KeyInfo& info, Decla
 
 void ComponentReader::fill_defaults(const Entry& entry, Declared& component) {
   for (const auto& info : component.kind->options) {
-    if (entry.value.find(info.name) != nullptr) continue;
-    if (misspelt_.contains(info.name)) continue;
+    if (stands_in(entry.value, info)) continue;
+    if (misspelt_.contains(info.name) || misspelt_.contains(section_of(info.name))) continue;
     if (info.required) {
       problems_.error(component.place, component.label() + ": option " + in_quotes(info.name) +
                                            " is required" + (info.help.empty() ? "" : ": " + info.help));

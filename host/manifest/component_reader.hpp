@@ -49,7 +49,12 @@ class ComponentReader {
   bool read_kind(const Entry& entry, Declared& component);
   void leave_bounds_to_kind(Declared& component);
   void report_unknown_kind(const Declared& component, const Node& kind);
-  void read_entries(const Entry& entry, Declared& component);
+  // The keys of a component, or of a section of its options: `prefix` is "results." then.
+  void read_entries(const Node& map, const std::string& prefix, Declared& component);
+  void read_section_of_options(const Entry& entry, Declared& component);
+  void report_unknown_option(const Entry& entry, const std::string& prefix, const Declared& component);
+  std::string hint_for_key(const std::string& key, const KindInfo& kind);
+  std::string hint_in_section(const std::string& name, const KindInfo& kind);
   void read_option(const Entry& entry, const OptionInfo& info, Declared& component);
   void resolve_references();
   void read_common(const Entry& entry, const KeyInfo& info, Declared& component);

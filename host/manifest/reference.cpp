@@ -227,7 +227,8 @@ std::string manifest_reference_markdown() {
          table("A component", component_keys()) +
          "\nAll other keys of a component are the options of its kind: `backplane kinds KIND` and\n"
          "[kinds.md](kinds.md). Where a kind has an option of its own with one of these names, that option "
-         "counts.\n" +
+         "counts.\nAn option with a dot in its name stands in a section of the component: `results.path` is "
+         "written\n`results: {path: kept.db}`, in no other way.\n" +
          table("A route", route_keys()) + table("An include", include_keys()) +
          table("A parameter", parameter_keys()) + limits();
 }

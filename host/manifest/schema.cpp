@@ -1,10 +1,12 @@
 #include "manifest/schema.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "manifest/convert_option.hpp"
 #include "manifest/keys.hpp"
+#include "manifest/option_names.hpp"
 
 namespace backplane::host {
 namespace {
@@ -115,13 +117,32 @@ Json section_schema(const std::vector<KeyInfo>& keys, const std::string& prefix)
   return schema;
 }
 
+void require(Json& schema, const std::string& name) {
+  auto& required = schema["required"];
+  if (std::find(required.begin(), required.end(), name) == required.end()) required.push_back(name);
+}
+
+// `schema` describes a component, or, made here, a section of it.
+void add_option(Json& schema, const std::string& name, const OptionInfo& option) {
+  if (schema.is_null()) schema = {{"type", "object"}, {"additionalProperties", false}};
+  schema["properties"][name] = described(type_schema(option), option, {});
+  if (option.required) require(schema, name);
+}
+
 Json kind_schema(const KindInfo& kind) {
   auto schema = section_schema(component_keys(), "");
   schema["description"] = kind.says;
   schema["properties"]["kind"] = {{"const", kind.name}, {"description", kind.says}};
+  for (const auto& key : option_keys(kind))
+    if (has_section(kind, key)) schema["properties"].erase(key);  // a common key that the kind has otherwise
   for (const auto& option : kind.options) {
-    schema["properties"][option.name] = described(type_schema(option), option, {});
-    if (option.required) schema["required"].push_back(option.name);
+    const std::string section(section_of(option.name));
+    if (section.empty()) {
+      add_option(schema, option.name, option);
+    } else {
+      add_option(schema["properties"][section], std::string(name_in_section(option.name)), option);
+      if (option.required) require(schema, section);
+    }
   }
   return schema;
 }

@@ -42,15 +42,9 @@ class KeyReader {
   }
 
   void descend(const std::string& name, const Entry& entry, const std::string& inside) {
-    if (entry.value.is_map() && !entry.value.entries.empty()) {
-      if (visited_.insert({name, true}).second) read(entry.value, name + ".");
-      return;
-    }
-    if (entry.value.broken) return;
-    const auto& at = entry.value.is_null() ? entry.key.place : entry.value.place;
-    const auto found = entry.value.is_map() ? "an empty map" : std::string(type_name(entry.value));
-    problems_.error(at, inside + ": " + in_quotes(entry.key.text) + " is " + found +
-                            "; expected a map with " + name_list(key_names(table_, name + ".")));
+    if (check_inner_map(entry, inside, key_names(table_, name + "."), problems_) &&
+        visited_.insert({name, true}).second)
+      read(entry.value, name + ".");
   }
 
   std::string unknown_hint(const Entry& entry, const std::string& prefix) const {
@@ -100,6 +94,18 @@ void check_duplicates(const Node& map, const std::string& of, Problems& problems
     problems.error(entry.key.place, of + ": the key " + in_quotes(entry.key.text) + " is already given at " +
                                         to_text(*first->second));
   }
+}
+
+bool check_inner_map(const Entry& entry, const std::string& inside, const std::vector<std::string>& names,
+                     Problems& problems) {
+  const auto& value = entry.value;
+  if (value.broken) return false;
+  if (value.is_map() && !value.entries.empty()) return true;
+  const auto found = value.is_map() ? "an empty map" : std::string(type_name(value));
+  problems.error(value.is_null() ? entry.key.place : value.place,
+                 inside + ": " + in_quotes(entry.key.text) + " is " + found + "; expected a map with " +
+                     name_list(names));
+  return false;
 }
 
 GivenKeys read_keys(const Node& map, const std::vector<KeyInfo>& table, const std::string& of,

@@ -24,6 +24,11 @@ using GivenKeys = std::map<std::string, Given, std::less<>>;  // by full name: "
 // Reports the keys of a map that stand there twice. `of` reads like "component \"jobs\"".
 void check_duplicates(const Node& map, const std::string& of, Problems& problems);
 
+// Whether the value of `entry` is a map with something in it. That it is not is reported, after `inside`
+// ("host"), with the names that may stand there.
+bool check_inner_map(const Entry& entry, const std::string& inside, const std::vector<std::string>& names,
+                     Problems& problems);
+
 // Sorts the entries of `map` by the keys of `table`; descends into inner maps ("shutdown"). Unknown and
 // duplicate keys and keys without a value are reported and left out. `of` names the map: `host`.
 GivenKeys read_keys(const Node& map, const std::vector<KeyInfo>& table, const std::string& of,

@@ -12,11 +12,18 @@ struct Reader {
   static constexpr auto kind = "test.reader";
   static constexpr auto says = "Reads its options.";
   static constexpr Option options[] = {
-      {"bind", endpoint, required, "endpoint"}, {"count", integer.between(1, 10), "3", "an integer"},
-      {"ratio", number, "0.5", "a number"},     {"fast", boolean, "false", "a flag"},
-      {"wait", duration, "250ms", "a time"},    {"limit", size, "64KiB", "bytes"},
-      {"pace", rate, "10k/s", "a rate"},        {"level", choice("low|high"), "low", "a word"},
-      {"topics", text_list, optional, "words"}, {"key", secret, optional, "a secret"},
+      {"bind", endpoint, required, "endpoint"},
+      {"count", integer.between(1, 10), "3", "an integer"},
+      {"ratio", number, "0.5", "a number"},
+      {"fast", boolean, "false", "a flag"},
+      {"wait", duration, "250ms", "a time"},
+      {"limit", size, "64KiB", "bytes"},
+      {"pace", rate, "10k/s", "a rate"},
+      {"level", choice("low|high"), "low", "a word"},
+      {"topics", text_list, optional, "words"},
+      {"key", secret, optional, "a secret"},
+      {"results.path", path, optional, "a file"},
+      {"results.store", choice("memory|sqlite"), "memory", "where"},
   };
   explicit Reader(Host host) : host_(host), wait_(host.option("wait")), bind_(host.option("bind")) {}
   Host host_;
@@ -71,6 +78,16 @@ TEST(Options, AreConvertedAsAManifestWritesThem) {
   EXPECT_EQ(static_cast<int>(host.option("limit")), 2'000'000);
   EXPECT_EQ(static_cast<int>(static_cast<double>(host.option("pace"))), 7);
   EXPECT_EQ(host.option("topics").list(), (std::vector<std::string>{"a", "b c"}));
+}
+
+TEST(Options, OfASectionAreGivenAndReadByTheirWholeName) {
+  FakeComponent<Reader> reader({{"bind", "inproc://x"}, {"results.path", "kept.db"}});
+  reader.create();
+  EXPECT_TRUE(reader.host().option("results.path") == "kept.db");
+  EXPECT_TRUE(reader.host().option("results.store") == "memory");
+  EXPECT_EQ(refusal({{"bind", "inproc://x"}, {"results.store", "disk"}}),
+            "option \"results.store\": \"disk\" is not one of memory|sqlite");
+  EXPECT_EQ(refusal({{"bind", "inproc://x"}, {"results", "disk"}}), "test.reader has no option \"results\"");
 }
 
 TEST(Options, AWordIsAListOfOne) {

@@ -109,8 +109,10 @@ typedef enum bp_option_type {
   BP_COMPONENT_LIST = 14 /* a list of them; a single one is a list of one */
 } bp_option_type;
 
-/* One option of a kind. `default_text` is written as in a manifest; NULL: none. `choices` are separated by
- * '|'. `minimum` and `maximum` bound integers, durations, sizes, numbers; both 0: unbounded. */
+/* One option of a kind. Its name is a word of a-z, 0-9 and '_', or two joined by a dot, those of a section
+ * and of an option in it: "results.path" is written `results: {path: ...}`. `default_text` is written as in a
+ * manifest; NULL: none. `choices` are separated by '|'. `minimum` and `maximum` bound integers, durations,
+ * sizes, numbers; both 0: unbounded. */
 typedef struct bp_option {
   const char* name;
   uint32_t type;     /* bp_option_type */

@@ -48,7 +48,8 @@ inline constexpr Required required{};  // the manifest must give it
 inline constexpr Optional optional{};  // may be absent: no default
 
 // A line of a kind's option table: name, type, default (as written in a manifest) or `required` or
-// `optional`, help.
+// `optional`, help. A name with a dot puts the option into a section: "results.path" is written
+// `results: {path: ...}` and read as host.option("results.path").
 struct Option : bp_option {
   constexpr Option(const char* called, OptionType kind, const char* otherwise, const char* says)
       : bp_option{called, kind.type, 0, otherwise, kind.choices, says, kind.minimum, kind.maximum} {}

@@ -35,6 +35,29 @@ TEST(Kinds, OneIsToldWithItsOptions) {
             "  key     secret text         -         what nobody may see\n");
 }
 
+TEST(Kinds, OptionsInSectionsAreToldWithHowTheyAreWritten) {
+  EXPECT_EQ(kinds({"sample.holder"}).output,
+            "sample.holder: Takes its time to drain.\n"
+            "plugin sample; outbound\n"
+            "\n"
+            "options\n"
+            "  drain.takes  duration, 0 to 1m  = 0       how long its drain takes\n"
+            "  drain.limit  duration           required  how long it says that may be\n"
+            "\n"
+            "A dot stands for a map: drain.takes is written drain: {takes: ...}.\n");
+  const auto in_json = json::parse(kinds({"sample.holder", "--json"}).output);
+  EXPECT_EQ(in_json["options"][0]["name"], "drain.takes");
+  EXPECT_THAT(kinds({"sample.holder", "--markdown"}).output,
+              HasSubstr("\nA dot stands for a map: drain.takes is written drain: {takes: ...}.\n"));
+  const auto schema = json::parse(kinds({"sample.holder", "--json-schema"}).output);
+  const auto& section = schema["properties"]["drain"];
+  EXPECT_EQ(section["type"], "object");
+  EXPECT_EQ(section["additionalProperties"], false);
+  EXPECT_EQ(section["required"], json{"limit"});
+  EXPECT_EQ(section["properties"]["takes"]["description"], "how long its drain takes (0 to 1m)");
+  EXPECT_EQ(schema["required"], (json{"kind", "drain"}));
+}
+
 TEST(Kinds, OneIsToldWithItsFunctions) {
   EXPECT_EQ(kinds({"sample.sums"}).output,
             "sample.sums: Adds.\n"

@@ -96,8 +96,8 @@ class SlowDrain : public ManifestTest {
                "plugins: [" SAMPLE_PLUGINS
                "/sample.so]\n"
                "components:\n"
-               "  holder: {kind: sample.holder, holds: 100ms, drain_time: " +
-                   drain_time + "}\n");
+               "  holder: {kind: sample.holder, drain: {takes: 100ms, limit: " +
+                   drain_time + "}}\n");
   }
   const std::filesystem::path manifest_ = folder_.file("host.yaml");
 };

@@ -47,14 +47,14 @@ class Holder {
   static constexpr auto says = "Takes its time to drain.";
   static constexpr auto properties = backplane::outbound;
   static constexpr backplane::Option options[] = {
-      {"holds", backplane::duration, "0", "how long its drain takes"},
-      {"drain_time", backplane::duration, "0", "how long it says that may be"},
+      {"drain.takes", backplane::duration.between(0, 60e9), "0", "how long its drain takes"},
+      {"drain.limit", backplane::duration, backplane::required, "how long it says that may be"},
   };
-  explicit Holder(backplane::Host host) : host_(host) { host.drain_time(host.option("drain_time")); }
+  explicit Holder(backplane::Host host) : host_(host) { host.drain_time(host.option("drain.limit")); }
   void start() { host_.holding(1); }
   void on_message(backplane::Message) {}
   void drain() {
-    end_ = host_.after(host_.option("holds"), [this] { host_.holding(0); });
+    end_ = host_.after(host_.option("drain.takes"), [this] { host_.holding(0); });
   }
   void stop() { end_.end(); }
 

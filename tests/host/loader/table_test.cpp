@@ -162,6 +162,13 @@ TEST(PluginTable, MayOfferClientsAlone) {
   EXPECT_EQ(tables.read().clients.size(), 2u);
 }
 
+TEST(PluginTable, MayHaveOptionsInSections) {
+  Tables tables;
+  tables.options[0].name = "results.path";
+  tables.options[1].name = "results.store_2";
+  EXPECT_EQ(tables.read().kinds[0].options[0].name, "results.path");
+}
+
 TEST(PluginTable, IsReadWithoutRunningThePluginWhenAskedSo) {
   EXPECT_FALSE(Tables().read(AskFunctions::no).kinds[0].functions);
 }
@@ -325,6 +332,14 @@ const std::vector<Mistake> in_option{
     Mistake{"DefaultIsNoChoice", [](Tables& t) { t.options[1].default_text = "slow"; },
             "default_text \"slow\" is not one of the choices \"fast|safe\""},
     Mistake{"ChoicesOfAText", [](Tables& t) { t.options[0].choices = "a|b"; }, "the type is not BP_CHOICE"},
+    Mistake{"NameOfThreeParts", [](Tables& t) { t.options[0].name = "a.b.c"; },
+            "name is \"a.b.c\", expected a word of a-z, 0-9 and '_', or two joined by a point"},
+    Mistake{"NameWithoutASection", [](Tables& t) { t.options[0].name = ".path"; }, "name is \".path\""},
+    Mistake{"NameOfASectionAlone", [](Tables& t) { t.options[0].name = "results."; }, "name is \"results.\""},
+    Mistake{"NameWithAnOddPart", [](Tables& t) { t.options[0].name = "results.a b"; },
+            "name is \"results.a b\""},
+    Mistake{"SectionIsAnOption", [](Tables& t) { t.options[0].name = "mode.bind"; },
+            "option \"mode.bind\" stands in the section \"mode\", which is the name of an option, too"},
     Mistake{"BoundsExchanged",
             [](Tables& t) {
               t.options[0].minimum = 5;

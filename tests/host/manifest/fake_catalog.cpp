@@ -98,6 +98,14 @@ std::vector<KindInfo> lab() {
       kind("lab.broken", BP_OUTBOUND, {option("pause", BP_DURATION, "soon")}),
       kind("lab.secret", BP_OUTBOUND, {option("password", BP_SECRET), option("tries", BP_INTEGER)}),
       kind("lab.silent", 0, {}),
+      kind("lab.sections", BP_OUTBOUND,
+           {option("name", BP_TEXT), choice("results.store", {"memory", "sqlite"}, "memory"),
+            option("results.path", BP_PATH), choice("shutdown.strategy", {"drain", "abort"}, "drain"),
+            between(option("shutdown.grace", BP_DURATION, "30s"), 0, 3.6e12),
+            option("peers.cache", BP_COMPONENT), option("peers.callees", BP_COMPONENT_LIST)}),
+      kind("lab.needy", BP_OUTBOUND,
+           {required(option("store.path", BP_PATH)), option("store.size", BP_SIZE, "1MiB"),
+            option("timeout.connect", BP_DURATION, "1s")}),
       kind("lab.caller", BP_OUTBOUND, {option("callees", BP_COMPONENT_LIST), option("cache", BP_COMPONENT)}),
   };
 }

@@ -197,6 +197,18 @@ TEST_F(Schema, LetsAKindsOwnOptionWinOverACommonKey) {
   EXPECT_FALSE(accepts_component("{kind: lab.own, timeout: 2s}"));
 }
 
+TEST_F(Schema, NestsTheOptionsOfASection) {
+  EXPECT_TRUE(accepts_component("{kind: lab.sections, results: {store: sqlite}, peers: {callees: [a, b]}}"));
+  EXPECT_FALSE(accepts_component("{kind: lab.sections, results: {stor: sqlite}}"));
+  EXPECT_FALSE(accepts_component("{kind: lab.sections, results: {store: disk}}"));
+  EXPECT_FALSE(accepts_component("{kind: lab.sections, results: sqlite}"));
+  EXPECT_FALSE(accepts_component("{kind: lab.sections, results.store: sqlite}"));
+  EXPECT_FALSE(accepts_component("{kind: lab.needy}")) << "what a section needs, the component needs";
+  EXPECT_FALSE(accepts_component("{kind: lab.needy, store: {size: 1KiB}}"));
+  EXPECT_TRUE(accepts_component("{kind: lab.needy, store: {path: a}, timeout: {connect: 2s}}"));
+  EXPECT_FALSE(accepts_component("{kind: lab.needy, store: {path: a}, timeout: 2s}"));
+}
+
 TEST_F(Schema, DescribesEveryKey) {
   const auto schema = Json::parse(manifest_json_schema(FakeCatalog().open_all()));
   EXPECT_EQ(schema.at("$schema"), "http://json-schema.org/draft-07/schema#");
