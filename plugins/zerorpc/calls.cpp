@@ -38,11 +38,14 @@ void Calls::call(const std::string& target, Message request, std::uint64_t cooki
 
 void Calls::ended() {
   --running_;
+  if (starting_) return;  // a call was refused at once: the loop below sees it
+  starting_ = true;
   while (running_ < limits_.at_once && !waiting_.empty()) {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
     if (callbacks_.wanted(next.cookie)) call(next.target, std::move(next.request), next.cookie);
   }
+  starting_ = false;
   running_gauge_.set(static_cast<std::int64_t>(running_));
   waiting_gauge_.set(static_cast<std::int64_t>(waiting_.size()));
 }

@@ -52,6 +52,7 @@ class Calls {
   Limits limits_;
   Callbacks callbacks_;
   std::size_t running_ = 0;
+  bool starting_ = false;  // calls that waited
   std::deque<Waiting> waiting_;
   Gauge running_gauge_;
   Gauge waiting_gauge_;

@@ -46,6 +46,16 @@ void Channels::stop() {
   for (const auto number : numbers()) close(number);
 }
 
+void Channels::end_heartbeats() {
+  settings_.heartbeat = 0;
+  beat_timer_.end();
+  for (const auto number : numbers()) {
+    auto& channel = *slots_.find(number);
+    if (channel.beats == Channel::Beats::active) beats_.remove(number);
+    channel.beats = Channel::Beats::none;
+  }
+}
+
 void Channels::make_key(std::string& key, std::span<const zmq_msg_t> way, std::string_view id) {
   key.clear();
   for (const auto& frame : way) {

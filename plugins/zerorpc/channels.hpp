@@ -112,6 +112,8 @@ class Channels {
   // Makes the metrics. In start().
   void start();
   void stop();
+  // No heartbeat is sent any more, and nobody is lost for want of one.
+  void end_heartbeats();
 
   // Where a client's later events look for the channel.
   static void make_key(std::string& key, std::span<const zmq_msg_t> way, std::string_view id);

@@ -91,7 +91,8 @@ void Control::wait(const Message& call, const Array& arguments) {
 }
 
 void Control::look() {
-  const bool empty = !waiting_.empty() && service_.deferred_requests() == 0;
+  if (waiting_.empty()) return;
+  const bool empty = service_.deferred_requests() == 0;
   const auto now = host_.now();
   for (auto at = waiting_.begin(); at != waiting_.end();) {
     const bool late = at->until != 0 && at->until <= now;

@@ -51,17 +51,10 @@ rpc::Token::Kind kind_of(std::string_view encoded) {
   return token.kind;
 }
 
-void expect_arguments(const Array& arguments, std::size_t count, std::string_view usage) {
-  if (arguments.size() != count)
-    throw Error(infi_error::arguments, "expected " + std::string(usage) + ", got " +
-                                           std::to_string(arguments.size()) + " arguments");
-}
-
-std::string expect_text(const Array& arguments, std::string_view usage) {
-  expect_arguments(arguments, 1, usage);
-  if (const auto* words = arguments[0].get_if<std::string>()) return *words;
-  if (const auto* bytes = arguments[0].get_if<Bytes>()) return bytes->content;
-  throw Error(infi_error::arguments, "expected " + std::string(usage) + ", got " + describe(arguments[0]));
+std::string expect_text(const Value& argument, std::string_view what) {
+  if (const auto* words = argument.get_if<std::string>()) return *words;
+  if (const auto* bytes = argument.get_if<Bytes>()) return bytes->content;
+  throw Error(infi_error::arguments, "expected " + std::string(what) + ", got " + describe(argument));
 }
 
 }  // namespace
@@ -125,12 +118,12 @@ void Infi::serve(std::uint64_t channel, std::string_view args, zmq_msg_t* payloa
     answer(channel, error_result(infi_error::arguments, asked.wrong));
     return;
   }
-  if (const auto function = built_in(asked.method)) {
-    serve_built_in(channel, function, asked);
+  if (const auto* method = built_in(asked.method)) {
+    serve_built_in(channel, *method, asked);
   } else if (service_.shutting_down() && requests_->find(asked.uuid) == nullptr) {
     answer(channel, error_result(infi_error::framework, "server is shutting down"));
-  } else if (const auto* method = service_.find(asked.method)) {
-    serve_function(channel, asked, *method, payload);
+  } else if (const auto* function = service_.find(asked.method)) {
+    serve_function(channel, asked, *function, payload);
   } else {
     answer(channel, error_result(infi_error::method, asked.method));
   }
@@ -138,46 +131,49 @@ void Infi::serve(std::uint64_t channel, std::string_view args, zmq_msg_t* payloa
 
 // ---- methods that every service has -------------------------------------------------------------------
 
-Infi::BuiltIn Infi::built_in(std::string_view method) {
-  struct Line {
-    std::string_view name;
-    BuiltIn function;
-  };
-  static constexpr std::array<Line, 5> table = {{
-      {"ping", &Infi::ping},
-      {"get_rpc_method_names", &Infi::method_names},
-      {"get_rpc_ipython_argspec", &Infi::argument_specification},
-      {"query_async_request", &Infi::query},
-      {"get_rpc_max_response_time", &Infi::max_response_time},
+const Infi::BuiltIn* Infi::built_in(std::string_view method) {
+  static constexpr std::array<BuiltIn, 5> table = {{
+      {"ping", &Infi::ping, nullptr},
+      {"get_rpc_method_names", &Infi::method_names, nullptr},
+      {"get_rpc_ipython_argspec", &Infi::argument_specification, "name"},
+      {"query_async_request", &Infi::query, "uuid"},
+      {"get_rpc_max_response_time", &Infi::max_response_time, nullptr},
   }};
   const auto* found =
-      std::find_if(table.begin(), table.end(), [&](const Line& line) { return line.name == method; });
-  return found == table.end() ? nullptr : found->function;
+      std::find_if(table.begin(), table.end(), [&](const BuiltIn& line) { return line.name == method; });
+  return found == table.end() ? nullptr : found;
 }
 
-void Infi::serve_built_in(std::uint64_t channel, BuiltIn function, const Asked& asked) {
+// Throws Error of class InvalidCallArguments.
+Array Infi::arguments_of(const BuiltIn& method, const Asked& asked) {
+  auto arguments = decode_arguments(asked.args);
+  for (auto& [name, value] : decode_named_arguments(asked.kwargs)) {
+    if (method.parameter == nullptr || *name.get_if<std::string>() != method.parameter)
+      throw Error(infi_error::arguments, asked.method + " has no argument " + describe(name));
+    arguments.push_back(std::move(value));
+  }
+  const std::size_t expected = method.parameter == nullptr ? 0 : 1;
+  if (arguments.size() != expected)
+    throw Error(infi_error::arguments, asked.method + " takes " + std::to_string(expected) +
+                                           " arguments, got " + std::to_string(arguments.size()));
+  return arguments;
+}
+
+void Infi::serve_built_in(std::uint64_t channel, const BuiltIn& method, const Asked& asked) {
   std::string result;
   try {
-    auto arguments = decode_arguments(asked.args);
-    for (auto& [name, value] : decode_named_arguments(asked.kwargs)) {
-      if (!name.get_if<std::string>()->starts_with("name") && *name.get_if<std::string>() != "uuid")
-        throw Error(infi_error::arguments, asked.method + " has no argument " + describe(name));
-      arguments.push_back(std::move(value));
-    }
-    result = (this->*function)(arguments);
+    result = (this->*method.serve)(arguments_of(method, asked));
+  } catch (const Malformed& failure) {
+    result = error_result(infi_error::arguments, failure.what());
   } catch (const Error& failure) {
     result = error_result(Failure{failure.type(), failure.what()});
   }
   answer(channel, result);
 }
 
-std::string Infi::ping(const Array& arguments) {
-  expect_arguments(arguments, 0, "no argument");
-  return encoded({});
-}
+std::string Infi::ping(const Array&) { return encoded({}); }
 
-std::string Infi::method_names(const Array& arguments) {
-  expect_arguments(arguments, 0, "no argument");
+std::string Infi::method_names(const Array&) {
   auto names = service_.offered().names();
   for (const auto* name : {"ping", "get_rpc_method_names", "get_rpc_ipython_argspec"})
     names.emplace_back(name);
@@ -187,18 +183,19 @@ std::string Infi::method_names(const Array& arguments) {
 }
 
 std::string Infi::argument_specification(const Array& arguments) {
-  const auto name = expect_text(arguments, "one argument, the name of a method");
+  const auto name = expect_text(arguments[0], "the name of a method");
   PublishedFunction function{.component = {}, .name = name};
-  if (name == "get_rpc_ipython_argspec") function.parameters.push_back({"name", "text"});
-  if (name == "query_async_request") function.parameters.push_back({"uuid", "text"});
-  if (built_in(name) != nullptr) return encoded(Offered::argument_specification({function, {}}));
+  if (const auto* known = built_in(name)) {
+    if (known->parameter != nullptr) function.parameters.push_back({known->parameter, "text"});
+    return encoded(Offered::argument_specification({function, {}}));
+  }
   const auto* method = service_.find(name);
   if (method == nullptr) throw Error(infi_error::method, name);
   return encoded(Offered::argument_specification(*method));
 }
 
 std::string Infi::query(const Array& arguments) {
-  const auto uuid = expect_text(arguments, "one argument, the token of a deferred result");
+  const auto uuid = expect_text(arguments[0], "the token of a deferred result");
   const auto* entry = requests_->find(uuid);
   if (entry == nullptr) throw Error(infi_error::token, uuid);
   if (entry->state == Requests::State::running) return success_result(deferred_result(uuid));
@@ -209,8 +206,7 @@ std::string Infi::query(const Array& arguments) {
   return answer;
 }
 
-std::string Infi::max_response_time(const Array& arguments) {
-  expect_arguments(arguments, 0, "no argument");
+std::string Infi::max_response_time(const Array&) {
   if (settings_.mode != InfiSettings::Mode::server || settings_.max_response_time.count() == 0)
     throw Error(infi_error::method, "get_rpc_max_response_time");
   return encoded(std::chrono::duration<double>(settings_.max_response_time).count());
@@ -245,6 +241,8 @@ void Infi::serve_function(std::uint64_t channel, const Asked& asked, const Metho
     answer(channel, result != nullptr ? *result : error_result(infi_error::token, asked.uuid));
     return;
   }
+  if (begun == Requests::Begun::running && !by_uuid_.contains(asked.uuid))
+    return promise(asked.uuid, channel);  // it has ended, and its result is on its way to the disk
   const bool fresh = begun == Requests::Begun::created;
   const auto cookie = fresh ? add(asked, false) : by_uuid_.at(asked.uuid);
   if (is_deferred(method)) {

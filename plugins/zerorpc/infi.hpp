@@ -93,12 +93,18 @@ class Infi {
     std::uint64_t channel;
     bool operator<(const Due& other) const { return when > other.when; }
   };
-  using BuiltIn = std::string (Infi::*)(const Array& arguments);
+  // A method that every service has.
+  struct BuiltIn {
+    std::string_view name;
+    std::string (Infi::*serve)(const Array& arguments);
+    const char* parameter;  // its only one; nullptr: it has none
+  };
 
   bool answer(std::uint64_t channel, const std::string& result);
   static Asked read(std::string_view args);
-  static BuiltIn built_in(std::string_view method);
-  void serve_built_in(std::uint64_t channel, BuiltIn function, const Asked& asked);
+  static const BuiltIn* built_in(std::string_view method);
+  static Array arguments_of(const BuiltIn& method, const Asked& asked);
+  void serve_built_in(std::uint64_t channel, const BuiltIn& method, const Asked& asked);
   void serve_function(std::uint64_t channel, const Asked& asked, const Method& method, zmq_msg_t* payload);
   bool is_immediate(const Method& method) const;
   bool is_deferred(const Method& method) const;

@@ -548,6 +548,7 @@ void Service::abort() {
 }
 
 void Service::unbind() {
+  channels_.end_heartbeats();
   watch_.end();
   socket_.reset();
 }
