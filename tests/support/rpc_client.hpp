@@ -3,6 +3,7 @@
 #pragma once
 
 #include <backplane/rpc/event.hpp>
+#include <backplane/uuid.hpp>
 #include <backplane/value.hpp>
 
 #include <zmq.h>
@@ -22,8 +23,8 @@
 
 namespace backplane::test {
 
-// An event as it came, decoded.
-struct RpcEvent {
+// An event of the server, decoded.
+struct ServerEvent {
   Value header;
   std::string name;
   Value args;
@@ -39,12 +40,12 @@ struct RpcEvent {
   std::string text() const { return name + ' ' + to_json(args); }
 };
 
-inline void PrintTo(const RpcEvent& event, std::ostream* out) {
+inline void PrintTo(const ServerEvent& event, std::ostream* out) {
   *out << event.text() << " with header " << to_json(event.header);
 }
 
 // Throws std::runtime_error when the payload is no event.
-inline RpcEvent read_rpc_event(const std::string& payload) {
+inline ServerEvent read_server_event(const std::string& payload) {
   rpc::Event event;
   if (const auto* why = rpc::read_event(payload, event))
     throw std::runtime_error(std::string("no event: ") + why);
@@ -56,7 +57,7 @@ inline RpcEvent read_rpc_event(const std::string& payload) {
 // What a call failed with: the name and the text of ERR.
 class RpcError : public std::runtime_error {
  public:
-  explicit RpcError(const RpcEvent& event) : std::runtime_error(event.text()) {
+  explicit RpcError(const ServerEvent& event) : std::runtime_error(event.text()) {
     const auto* parts = event.args.get_if<Array>();
     if (parts == nullptr || parts->size() != 3) return;
     if (const auto* text = (*parts)[0].get_if<std::string>()) name = *text;
@@ -119,14 +120,14 @@ class RpcClient {
 
   // The next event of any channel; nothing: none came within the limit. Throws std::runtime_error when
   // something else than an event came.
-  std::optional<RpcEvent> next(std::chrono::nanoseconds limit = kPatience) {
+  std::optional<ServerEvent> next(std::chrono::nanoseconds limit = kPatience) {
     if (!kept_.empty()) return take(kept_.begin());
     return receive(limit);
   }
   // The next event of this channel. Those of others are kept for who asks for them.
-  std::optional<RpcEvent> next_of(const std::string& channel, std::chrono::nanoseconds limit = kPatience) {
+  std::optional<ServerEvent> next_of(const std::string& channel, std::chrono::nanoseconds limit = kPatience) {
     const auto found = std::find_if(kept_.begin(), kept_.end(),
-                                    [&](const RpcEvent& event) { return event.channel() == channel; });
+                                    [&](const ServerEvent& event) { return event.channel() == channel; });
     if (found != kept_.end()) return take(found);
     const auto end = std::chrono::steady_clock::now() + limit;
     while (true) {
@@ -137,7 +138,7 @@ class RpcClient {
   }
   // The next event of this channel that is no heartbeat; heartbeats are answered. Throws std::runtime_error
   // when none comes.
-  RpcEvent answer(const std::string& channel, std::chrono::nanoseconds limit = kPatience) {
+  ServerEvent answer(const std::string& channel, std::chrono::nanoseconds limit = kPatience) {
     const auto end = std::chrono::steady_clock::now() + limit;
     while (true) {
       auto event =
@@ -186,12 +187,6 @@ class RpcClient {
       throw std::runtime_error("no result of infi.rpc: " + event.text());
     return list->front();
   }
-  // A token as infi.rpc's clients make them.
-  std::string new_uuid() {
-    std::string uuid(ids_.next());
-    for (const std::size_t dash : {8, 13, 18, 23}) uuid.insert(dash, 1, '-');
-    return uuid;
-  }
 
  private:
   Value with_id(std::string_view id, const Map& more) const {
@@ -199,23 +194,23 @@ class RpcClient {
     header.insert(header.end(), more.begin(), more.end());
     return header;
   }
-  RpcEvent take(std::deque<RpcEvent>::iterator at) {
+  ServerEvent take(std::deque<ServerEvent>::iterator at) {
     auto event = std::move(*at);
     kept_.erase(at);
     return event;
   }
-  std::optional<RpcEvent> receive(std::chrono::nanoseconds limit) {
+  std::optional<ServerEvent> receive(std::chrono::nanoseconds limit) {
     const auto frames = peer_.receive(limit);
     if (!frames) return std::nullopt;
     if (frames->size() != 2 || !frames->front().empty())
       throw std::runtime_error("an answer is an empty frame and a payload");
-    return read_rpc_event(frames->back());
+    return read_server_event(frames->back());
   }
 
   Peer peer_{ZMQ_DEALER};
   rpc::EventIds ids_;
   std::int64_t version_ = rpc::protocol_version;
-  std::deque<RpcEvent> kept_;
+  std::deque<ServerEvent> kept_;
 };
 
 }  // namespace backplane::test
