@@ -176,7 +176,7 @@ std::string error_result(const Failure& failure, const ErrorClasses& classes) {
 }
 
 std::string success_result(std::string_view encoded_value) {
-  if (const auto* why = rpc::why_unreadable(encoded_value, rpc::deepest - 8))
+  if (const auto* why = rpc::why_unreadable(encoded_value))
     return error_result(infi_error::return_value, "the result cannot be sent: " + std::string(why));
   std::string out = "\x82";
   append_key(out, "code");

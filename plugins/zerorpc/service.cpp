@@ -82,6 +82,15 @@ Value decoded_or_nil(std::string_view encoded) {
   }
 }
 
+// Nanoseconds that the encoded milliseconds of a header say; 0: they say nothing that can be used.
+std::int64_t time_left(std::string_view encoded) {
+  constexpr std::uint64_t longest = 1'000'000'000'000;
+  if (encoded.empty()) return 0;
+  const auto token = rpc::token_of(encoded);
+  if (token.kind != rpc::Token::Kind::whole || !token.positive || token.number > longest) return 0;
+  return static_cast<std::int64_t>(std::max<std::uint64_t>(token.number * 1'000'000, 1));
+}
+
 // Adds further pairs to the header of what goes back.
 void add_context(Channel& channel, const Value& pairs) {
   const auto* map = pairs.get_if<Map>();
@@ -256,14 +265,14 @@ void Service::take_request(const rpc::Event& event, Message message, std::size_t
 
 // The pairs of the header that go back with the answer.
 void Service::carry_context(const rpc::Event& event, Channel& channel) const {
-  if (event.context_pairs <= 2 || carried_.empty()) return;  // it has a message_id and a version only
-  rpc::for_each_header(event, [&](std::string_view key, std::string_view value) {
-    if (std::find(carried_.begin(), carried_.end(), key) == carried_.end()) return true;
-    rpc::append_content(channel.context, key, true);
+  if (event.context_pairs <= 2) return;  // it has a message_id and a version only
+  for (const auto& key : carried_) {
+    const auto value = rpc::header_value(event, key);
+    if (value.empty() || rpc::why_unreadable(value) != nullptr) continue;
+    rpc::append_text(channel.context, key);
     channel.context += value;
     ++channel.context_pairs;
-    return true;
-  });
+  }
 }
 
 // Lets a middleware look at the request, then serves it.
@@ -329,18 +338,13 @@ Message Service::request_of(const rpc::Event& event, zmq_msg_t* payload) const {
   envelope.credit = 1;  // what a client of ZeroRPC has given by asking
   if (timeout_ > 0) envelope.deadline = host_.now() + timeout_;
   if (event.context_pairs <= 2) return request;
-  rpc::for_each_header(event, [&](std::string_view key, std::string_view value) {
-    if (key == time_left_key) {
-      const auto token = rpc::token_of(value);
-      if (token.kind != rpc::Token::Kind::whole || !token.positive || token.number > 1'000'000'000'000U)
-        return true;
-      const auto until = host_.now() + static_cast<std::int64_t>(token.number) * 1'000'000;
-      if (envelope.deadline == 0 || until < envelope.deadline) envelope.deadline = until;
-    } else if (std::find(carried_.begin(), carried_.end(), key) != carried_.end()) {
-      if (const auto content = rpc::text_of(value)) add_baggage(request, key, *content);
-    }
-    return true;
-  });
+  const auto left = rpc::header_value(event, time_left_key);
+  if (const auto span = time_left(left); span > 0) {
+    const auto until = host_.now() + span;
+    if (envelope.deadline == 0 || until < envelope.deadline) envelope.deadline = until;
+  }
+  for (const auto& key : carried_)
+    if (const auto content = rpc::text_of(rpc::header_value(event, key))) add_baggage(request, key, *content);
   return request;
 }
 
@@ -462,7 +466,7 @@ std::string_view Service::encoded_result(const Message& outcome, std::string& ma
 const char* Service::why_unsendable(std::string_view encoded) const {
   constexpr std::size_t around = 256;  // what an event has besides
   if (encoded.size() + around > max_payload_) return "it is longer than clients take (option max_payload)";
-  return rpc::why_unreadable(encoded, rpc::deepest - 1);
+  return rpc::why_unreadable(encoded);
 }
 
 void Service::finish(std::uint64_t number, std::string_view name, std::string_view front,
