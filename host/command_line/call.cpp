@@ -36,8 +36,7 @@ class ResultPrinter {
 
   void take(const bp_result& result) {
     list_ = list_ || (result.flags & (BP_STREAM | BP_STREAM_END)) != 0;
-    if ((result.flags & BP_ERROR) != 0 && result.error != nullptr)
-      throw std::runtime_error(error_text(*result.error));
+    if ((result.flags & BP_ERROR) != 0 && result.error != nullptr) throw RemoteError(*result.error);
     if ((result.flags & BP_STREAM_END) != 0) return;
     const std::string_view content(result.content.data, result.content.size);
     if (output_ == CallOutput::raw) {
@@ -107,10 +106,13 @@ int list(const CallArguments& arguments, Console& console) {
   return kDone;
 }
 
-}  // namespace
+// What a program that reads the result gets instead of one.
+void print_error(const std::string& name, const std::string& message, Console& console) {
+  const nlohmann::ordered_json error{{"name", name}, {"message", message}};
+  console.out << to_line({{"error", error}}) << '\n';
+}
 
-int call(const CallArguments& arguments, Console& console) {
-  if (arguments.list) return list(arguments, console);
+int call_once(const CallArguments& arguments, Console& console) {
   const auto frames = frames_of(arguments, console);
   std::vector<bp_text> texts;
   for (const auto& frame : frames) texts.push_back({frame.data(), frame.size()});
@@ -129,6 +131,23 @@ int call(const CallArguments& arguments, Console& console) {
   });
   printer.finish(!arguments.signal);
   return kDone;
+}
+
+}  // namespace
+
+int call(const CallArguments& arguments, Console& console) {
+  const bool as_document = arguments.output == CallOutput::json;
+  try {
+    return arguments.list ? list(arguments, console) : call_once(arguments, console);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const RemoteError& failure) {
+    if (as_document) print_error(failure.type(), failure.message(), console);
+    throw;
+  } catch (const std::exception& failure) {
+    if (as_document) print_error("Error", failure.what(), console);
+    throw;
+  }
 }
 
 }  // namespace backplane::host

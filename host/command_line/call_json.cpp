@@ -41,8 +41,8 @@ Json with_bytes(Json json, std::size_t depth = 0) {
   return json;
 }
 
-std::string packed(Json json) {
-  const auto bytes = Json::to_msgpack(with_bytes(std::move(json)));
+std::string packed(const Json& json) {
+  const auto bytes = Json::to_msgpack(json);
   return {bytes.begin(), bytes.end()};
 }
 
@@ -157,12 +157,13 @@ std::vector<std::string> call_frames(const std::vector<std::string>& arguments,
     auto all = std::move(list[0]);
     list = std::move(all);
   }
-  std::vector<std::string> frames{packed(std::move(list))};
+  std::vector<std::string> frames{packed(with_bytes(std::move(list)))};
   if (!named) return frames;
   auto map = Json::parse(*named, nullptr, false);
   if (!map.is_object())
     throw UsageError("--kwargs: " + in_quotes(*named) + " is not a JSON object such as {\"name\": 1}");
-  frames.push_back(packed(std::move(map)));
+  for (auto& item : map) item = with_bytes(std::move(item), 1);  // the map itself is never bytes
+  frames.push_back(packed(map));
   return frames;
 }
 

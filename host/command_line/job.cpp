@@ -177,7 +177,7 @@ class JobRun {
 
   void tell_failure(std::uint64_t index, const bp_error& error) {
     ++failed_;
-    console_.err << "item " << index << ": " << error_text(error) << '\n';
+    console_.err << "item " << index << ": " << RemoteError(error).what() << '\n';
     if (!arguments_.json) return;
     const nlohmann::ordered_json entry{{"index", index},
                                        {"error", {{"type", error.type}, {"message", error.message}}}};

@@ -293,7 +293,9 @@ class Grammar {
         "can be called. One argument that is a JSON list holds all arguments; otherwise each is one "
         "argument,\n"
         "JSON or, when it is none, text. Bytes are {\"$bin\": \"BASE64\"}, there and in results. Several\n"
-        "results are a list. An error goes to standard error, and the exit code is 1.\n\n"
+        "results are a list. An error is told on standard error, and the result is then\n"
+        "{\"error\": {\"name\": TYPE, \"message\": TEXT}} (with --lines and --raw: nothing); the exit code "
+        "is 1.\nA SPAN is a duration such as 250ms, or a number of seconds.\n\n"
         "Examples:\n"
         "  backplane call palm+tcp://127.0.0.1:5559 server.function 'a text'\n"
         "  backplane call palm+tcp://127.0.0.1:5559 get key\n"
@@ -305,6 +307,9 @@ class Grammar {
           show_brackets(named_);
           if (call_.reach.function.empty() && !call_.list) throw UsageError("call: which FUNCTION?");
           if (!named_.empty()) call_.named = named_;
+          if (!heartbeat_.empty())
+            call_.reach.options.emplace_back("heartbeat", duration_text(*parse_span(heartbeat_).value));
+          if (!pattern_.empty()) call_.reach.options.emplace_back("pattern", pattern_);
           if (raw_) call_.output = CallOutput::raw;
           if (lines_ || (call_.list && !json_)) call_.output = CallOutput::lines;
           return call_;
@@ -325,6 +330,10 @@ class Grammar {
     auto* signal = command->add_flag("--signal", call_.signal, "Wait for no answer");
     command->add_flag("--async", call_.deferred, "Take a token as the answer when the result takes a while")
         ->excludes(signal);
+    add_span(*command, "--heartbeat", heartbeat_,
+             "How often each side shows that it lives, short for --option heartbeat=...; 0 or none: never");
+    choice(*command, "--pattern", pattern_, {"call", "push", "publish"},
+           "How the call is sent, short for --option pattern=...");
     command->add_flag("--list,--describe", call_.list,
                       "List the functions, or tell about FUNCTION, instead of calling");
   }
@@ -333,7 +342,7 @@ class Grammar {
     auto* command = add(
         "job", "Call a function for every line and print the results as they come",
         "A result is a line. An item that fails is told on standard error, and the exit code is 1 at the\n"
-        "end. SIGINT and SIGTERM end it.\n\n"
+        "end. SIGINT and SIGTERM end it. A SPAN is a duration such as 250ms, or a number of seconds.\n\n"
         "Examples:\n"
         "  backplane job palm+tcp://127.0.0.1:5559 server.function words.txt\n"
         "  find . | backplane job palm+tcp://127.0.0.1:5559 server.index --ordered --json\n"
@@ -454,20 +463,23 @@ class Grammar {
         ->required();
     command.add_option("FUNCTION", reach_.function, "The function, as its protocol names it")
         ->required(function_required);
-    command
-        .add_option(
-            "--timeout", reach_timeout_,
-            "How long a connection or an answer may take (default: " + reach_timeout_ + "; 0s: for ever)")
-        ->type_name("DURATION")
-        ->check([](const std::string& text) { return parse_duration(text).error; });
+    add_span(command, "--timeout", reach_timeout_,
+             "How long a connection or an answer may take (default: " + reach_timeout_ + "; 0: for ever)");
     repeatable(
         command.add_option("--option", reach_options_, "An option of the protocol's client (repeatable)"),
         "NAME=VALUE");
   }
 
+  // A time, where a plain number counts seconds.
+  static void add_span(CLI::App& command, const char* name, std::string& value, const std::string& help) {
+    command.add_option(name, value, help)->type_name("SPAN")->check([](const std::string& text) {
+      return parse_span(text).error;
+    });
+  }
+
   ReachArguments reached_server() {
     reach_.plugin_path = plugin_path_;
-    reach_.timeout = *parse_duration(reach_timeout_).value;
+    reach_.timeout = *parse_span(reach_timeout_).value;
     for (const auto& text : reach_options_) {
       const auto equals = text.find('=');
       if (equals == std::string::npos || equals == 0)
@@ -560,7 +572,7 @@ class Grammar {
   std::string max_frame_ = "1GiB";
   std::string reach_timeout_ = "10s";
   std::vector<std::string> reach_options_;
-  std::string named_, messages_;
+  std::string named_, messages_, heartbeat_, pattern_;
   bool raw_ = false;
   bool lines_ = false;
   bool json_ = false;

@@ -5,7 +5,6 @@
 #include <exception>
 #include <iterator>
 #include <ostream>
-#include <stdexcept>
 
 #include "command_line/installed.hpp"
 #include "loader/table.hpp"
@@ -58,6 +57,22 @@ const ClientInfo& find_client(Loader& loader, const PluginPath& path, const std:
 
 bp_text text_of(std::string_view text) { return {text.data(), text.size()}; }
 
+template <std::size_t Room>
+std::string text_in(const char (&text)[Room]) {
+  return {text, ::strnlen(text, Room)};
+}
+
+std::string error_text(const bp_error& error) {
+  auto text = escaped(text_in(error.type)) + ": " + escaped(text_in(error.message));
+  const auto traceback = text_in(error.traceback);
+  for (std::string_view rest = traceback; !rest.empty();) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    text += "\n  " + escaped(line);
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+  }
+  return text;
+}
+
 // What crosses a plugin's code: a call back that must not throw there.
 struct Taking {
   const Remote::Take& take;
@@ -74,7 +89,7 @@ struct Taking {
   }
   void finish(std::int32_t answer, const bp_error& error) const {
     if (failure) std::rethrow_exception(failure);
-    if (answer != 0) throw std::runtime_error(error_text(error));
+    if (answer != 0) throw RemoteError(error);
   }
 };
 
@@ -94,20 +109,8 @@ struct Telling {
 
 }  // namespace
 
-std::string error_text(const bp_error& error) {
-  const auto part = [](const char* text, std::size_t room) {
-    return std::string(text, ::strnlen(text, room));
-  };
-  auto text = escaped(part(error.type, sizeof error.type)) + ": " +
-              escaped(part(error.message, sizeof error.message));
-  const auto traceback = part(error.traceback, sizeof error.traceback);
-  for (std::string_view rest = traceback; !rest.empty();) {
-    const auto line = rest.substr(0, rest.find('\n'));
-    text += "\n  " + escaped(line);
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-  }
-  return text;
-}
+RemoteError::RemoteError(const bp_error& error)
+    : std::runtime_error(error_text(error)), type_(text_in(error.type)), message_(text_in(error.message)) {}
 
 Remote::Remote(const ReachArguments& arguments, Console& console, Interrupted interrupted)
     : console_(console), interrupted_(std::move(interrupted)), loader_({.folders = arguments.plugin_path}) {
@@ -179,7 +182,7 @@ void Remote::open(std::string_view endpoint) {
   };
   bp_error error{};
   client_ = info_->table->open(&caller_, text_of(endpoint), &error);
-  if (client_ == nullptr) throw std::runtime_error(error_text(error));
+  if (client_ == nullptr) throw RemoteError(error);
 }
 
 void Remote::call(const bp_client_call& call, const Take& take) {
@@ -205,7 +208,7 @@ std::vector<FunctionInfo> Remote::functions() {
   Telling telling;
   const auto answer = info_->table->functions(client_, &Telling::run, &telling, &error);
   if (telling.failure) std::rethrow_exception(telling.failure);
-  if (answer != 0) throw std::runtime_error(error_text(error));
+  if (answer != 0) throw RemoteError(error);
   return std::move(telling.functions);
 }
 

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,20 @@
 
 namespace backplane::host {
 
-// One thread. What the other side answers with an error throws std::runtime_error with its type and text.
+// An error of the other side, or of the way there. Its text is for people: type, message and, on lines of its
+// own, where it happened.
+class RemoteError : public std::runtime_error {
+ public:
+  explicit RemoteError(const bp_error& error);
+  const std::string& type() const { return type_; }
+  const std::string& message() const { return message_; }
+
+ private:
+  std::string type_;
+  std::string message_;
+};
+
+// One thread. What fails on the other side, or on the way there, throws RemoteError.
 class Remote {
  public:
   // Takes a result; false: no more are wanted. What it throws comes out of call() and job().
@@ -51,8 +65,5 @@ class Remote {
   bp_caller caller_{};
   void* client_ = nullptr;
 };
-
-// Error of the other side, in one text: type, message and, on lines of its own, where it happened.
-std::string error_text(const bp_error& error);
 
 }  // namespace backplane::host

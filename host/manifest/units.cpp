@@ -197,6 +197,13 @@ Parsed<Nanoseconds> parse_duration(std::string_view text) {
   return {Nanoseconds(sum), {}};
 }
 
+Parsed<Nanoseconds> parse_span(std::string_view text) {
+  if (text == "none") return {Nanoseconds(0), {}};
+  auto rest = text;
+  const bool is_number = take_decimal(rest) && rest.empty();
+  return parse_duration(is_number ? std::string(text) + "s" : std::string(text));
+}
+
 Parsed<std::int64_t> parse_size(std::string_view text) {
   auto rest = text;
   const auto decimal = take_decimal(rest);

@@ -23,6 +23,9 @@ struct Parsed {
 // the nanosecond.
 Parsed<Nanoseconds> parse_duration(std::string_view text);
 
+// The same on a command line, where a plain number counts seconds (`2`, `1.5`) and `none` is 0.
+Parsed<Nanoseconds> parse_span(std::string_view text);
+
 // Bytes: `123`, `64KiB`, `1.5MiB`, `1MB`. KiB MiB GiB TiB count in 1024, kB KB MB GB TB in 1000, B is a byte.
 Parsed<std::int64_t> parse_size(std::string_view text);
 

@@ -51,6 +51,21 @@ TEST(CallArguments, BytesAreBase64) {
   EXPECT_THROW(call_frames({"{\"$bin\": 5}"}, std::nullopt), host::UsageError);
 }
 
+TEST(CallArguments, KeepIntegersAndNumbersApartAndExact) {
+  EXPECT_EQ(
+      packed({"[17, 17.0, 18446744073709551615, -9223372036854775808]"}),
+      Value(Array{17, 17.0, std::uint64_t{0xFFFFFFFFFFFFFFFFu}, std::numeric_limits<std::int64_t>::min()}));
+}
+
+TEST(CallArguments, BytesMayBeNestedAndNamed) {
+  EXPECT_EQ(packed({"[{\"a\": [{\"$bin\": \"AP8=\"}]}]"}),
+            Value(Array{Map{{"a", Array{Bytes{std::string("\0\xff", 2)}}}}}));
+  const auto frames = call_frames({}, "{\"x\": {\"$bin\": \"YQ==\"}}");
+  EXPECT_EQ(decode(frames.at(1)), Value(Map{{"x", Bytes{"a"}}}));
+  EXPECT_EQ(decode(call_frames({}, "{\"$bin\": \"YQ==\"}").at(1)), Value(Map{{"$bin", "YQ=="}}))
+      << "the named arguments are a map in every case";
+}
+
 TEST(CallArguments, ThatAreNamedAreASecondFrame) {
   const auto frames = call_frames({"1"}, "{\"step\": 2}");
   ASSERT_EQ(frames.size(), 2u);

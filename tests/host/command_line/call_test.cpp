@@ -60,6 +60,55 @@ TEST(Call, GivesTheClientOptionsAndTimeout) {
   EXPECT_EQ(result({"sample+x", "timeout"}), "10000000000\n");
 }
 
+TEST(Call, TakesAPlainNumberAsSeconds) {
+  EXPECT_EQ(result({"sample+x", "timeout", "--timeout", "1.5"}), "1500000000\n");
+  EXPECT_EQ(result({"sample+x", "timeout", "--timeout", "2"}), "2000000000\n");
+  EXPECT_EQ(result({"sample+x", "timeout", "--timeout", "0"}), "0\n");
+  EXPECT_EQ(result({"sample+x", "timeout", "--timeout", "none"}), "0\n");
+  EXPECT_EQ(result({"sample+x", "heartbeat", "--heartbeat", "0.25"}), "250000000\n");
+}
+
+TEST(Call, HasShortNamesForTheOptionsOfManyClients) {
+  EXPECT_EQ(result({"sample+x", "heartbeat"}), "5000000000\n");
+  EXPECT_EQ(result({"sample+x", "heartbeat", "--heartbeat", "250ms"}), "250000000\n");
+  EXPECT_EQ(result({"sample+x", "heartbeat", "--heartbeat", "0"}), "0\n");
+  EXPECT_EQ(result({"sample+x", "heartbeat", "--heartbeat", "none"}), "0\n");
+  EXPECT_EQ(result({"sample+x", "pattern"}), "\"call\"\n");
+  EXPECT_EQ(result({"sample+x", "pattern", "--pattern", "publish"}), "\"publish\"\n");
+  EXPECT_THAT(refused({"sample+x", "pattern", "--pattern", "pull"}), HasSubstr("none of call|push|publish"));
+  EXPECT_THAT(refused({"sample+x", "pattern", "--heartbeat", "often"}), HasSubstr("is not a duration"));
+  EXPECT_THAT(refused({"sample+x", "pattern", "--heartbeat", "1s", "--option", "heartbeat=2s"}),
+              HasSubstr("--option heartbeat takes one value"));
+  EXPECT_THAT(refused({"palm+tcp://127.0.0.1:1", "server.foo", "--heartbeat", "2"}),
+              HasSubstr("calls of palm have no option \"heartbeat\""));
+}
+
+TEST(Call, CarriesEveryValueThereAndBackUnchanged) {
+  for (const std::string value : {"18446744073709551615",
+                                  "9223372036854775808",
+                                  "9223372036854775807",
+                                  "-9223372036854775808",
+                                  "4294967296",
+                                  "-1",
+                                  "17",
+                                  "17.0",
+                                  "-0.0",
+                                  "1e+300",
+                                  "0.1",
+                                  "1.0",
+                                  "true",
+                                  "null",
+                                  "\"1\"",
+                                  "\"\"",
+                                  "{\"$bin\":\"AP8=\"}",
+                                  "{\"$bin\":\"\"}",
+                                  "[17,17.0,{\"a\":[{\"$bin\":\"/w==\"},18446744073709551615]}]",
+                                  "{\"b\":1,\"a\":{\"$bin\":\"AA==\"}}"})
+    EXPECT_EQ(result({"sample+x", "first", "[" + value + "]"}), value + "\n");
+  EXPECT_EQ(result({"sample+x", "echo", "--kwargs", "{\"x\":{\"$bin\":\"AP8=\"},\"n\":17.0}"}),
+            "[[],{\"x\":{\"$bin\":\"AP8=\"},\"n\":17.0}]\n");
+}
+
 TEST(Call, PrintsAStreamAsAList) {
   EXPECT_EQ(result({"sample+x", "count", "3"}), "[0,1,2]\n");
   EXPECT_EQ(result({"sample+x", "count", "1"}), "[0]\n");
@@ -111,7 +160,8 @@ TEST(Call, ListsWhatCanBeCalled) {
 TEST(Call, TellsTheErrorOfTheOtherSide) {
   const auto outcome = call({"sample+x", "absent"});
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_EQ(outcome.output, "");
+  EXPECT_EQ(outcome.output, R"({"error":{"name":"NameError","message":"no function\nabsent"}})"
+                            "\n");
   EXPECT_EQ(outcome.errors, "backplane: NameError: no function\\nabsent\n  first line\n  second line\n");
 }
 
@@ -119,6 +169,33 @@ TEST(Call, TellsThatTheOtherSideCannotBeReached) {
   const auto outcome = call({"sample+nowhere", "echo"});
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_EQ(outcome.errors, "backplane: Unreachable: nobody is nowhere\n");
+  EXPECT_EQ(outcome.output, R"({"error":{"name":"Unreachable","message":"nobody is nowhere"}})"
+                            "\n");
+}
+
+TEST(Call, PrintsAFailureAsOneDocumentWhateverItsText) {
+  const auto outcome = call({"sample+x", "fail"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  const auto document = json::parse(outcome.output);
+  EXPECT_EQ(document,
+            (json{{"error", {{"name", "DemoError"}, {"message", "\"quoted\" caf\xc3\xa9 \xef\xbf\xbd"}}}}));
+  EXPECT_EQ(std::count(outcome.output.begin(), outcome.output.end(), '\n'), 1);
+}
+
+TEST(Call, PrintsOnlyTheErrorOfAStreamThatFails) {
+  const auto outcome = call({"sample+x", "broken_stream"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.output, R"({"error":{"name":"DemoError","message":"stream broken"}})"
+                            "\n");
+  EXPECT_EQ(outcome.errors, "backplane: DemoError: stream broken\n");
+}
+
+TEST(Call, PrintsNoErrorAmongLinesAndRawResults) {
+  EXPECT_EQ(call({"sample+x", "broken_stream", "--lines"}).output, "0\n1\n2\n");
+  EXPECT_EQ(call({"sample+x", "fail", "--raw"}).output, "");
+  EXPECT_EQ(call({"sample+x", "gret", "--describe"}).output, "");
+  const auto listed = json::parse(call({"sample+x", "gret", "--describe", "--json"}).output);
+  EXPECT_EQ(listed["error"]["name"], "Error");
 }
 
 TEST(Call, RefusesOptionsThatTheClientDoesNotHave) {

@@ -72,6 +72,8 @@ class Direct {
       {"greeting", backplane::text, "hello", "what greet says"},
       {"repeats", backplane::integer.between(1, 9), "1", "how often"},
       {"names", backplane::text_list, backplane::optional, "whom greet greets"},
+      {"heartbeat", backplane::duration, "5s", "how often it says that it lives"},
+      {"pattern", backplane::choice("call|push|publish"), "call", "how it sends"},
   };
 
   Direct(backplane::Caller caller, std::string_view endpoint) : caller_(caller), endpoint_(endpoint) {
@@ -91,12 +93,21 @@ class Direct {
       results.give_bytes(endpoint_);
     } else if (function == "timeout") {
       results.give_value(caller_.timeout().count());
+    } else if (function == "heartbeat") {
+      results.give_value(std::int64_t{caller_.option("heartbeat")});
+    } else if (function == "pattern") {
+      results.give_bytes(caller_.option("pattern").view());
     } else if (function == "greet") {
       greet(results);
     } else if (function == "count") {
       for (std::int64_t i = 0; i < *call.arguments().at(0).get_if<std::int64_t>(); ++i)
         results.give_value(i, 0, BP_STREAM);
       results.end_of_stream();
+    } else if (function == "broken_stream") {
+      for (int i = 0; i < 3; ++i) results.give_value(i, 0, BP_STREAM);
+      throw backplane::Error("DemoError", "stream broken");
+    } else if (function == "fail") {
+      throw backplane::DetailedError("DemoError", "\"quoted\" caf\xc3\xa9 \xff", {{"code", 7}});
     } else if (function == "keys") {
       results.give_value(backplane::Map{{1, "one"}, {"two", backplane::Extension{5, "x"}}});
     } else if (function == "nested") {

@@ -36,6 +36,19 @@ TEST(Durations, HaveUnits) {
   EXPECT_EQ(nanoseconds("1d"), 86'400'000'000'000);
 }
 
+TEST(Durations, OfACommandLineMayBePlainSecondsOrNone) {
+  const auto span = [](std::string_view text) { return parse_span(text).value.value_or(Nanoseconds(-1)); };
+  EXPECT_EQ(span("2"), std::chrono::seconds(2));
+  EXPECT_EQ(span("1.5"), std::chrono::milliseconds(1500));
+  EXPECT_EQ(span("0"), Nanoseconds(0));
+  EXPECT_EQ(span("0.0"), Nanoseconds(0));
+  EXPECT_EQ(span("none"), Nanoseconds(0));
+  EXPECT_EQ(span("250ms"), std::chrono::milliseconds(250));
+  for (const auto* wrong : {"", "-1", "1.", "x", "1 s", "1e3", "None", "99999999999999"})
+    EXPECT_FALSE(parse_span(wrong).value) << wrong;
+  EXPECT_FALSE(parse_duration("2").value) << "a manifest says the unit";
+}
+
 TEST(Durations, CombineFallingUnits) {
   EXPECT_EQ(nanoseconds("1h30m"), 5'400'000'000'000);
   EXPECT_EQ(nanoseconds("1m0.5s"), 60'500'000'000);
