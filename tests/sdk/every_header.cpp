@@ -15,6 +15,8 @@
 #include <backplane/rpc/channels.hpp>
 #include <backplane/rpc/client.hpp>
 #include <backplane/rpc/event.hpp>
+#include <backplane/rpc/infi_client.hpp>
+#include <backplane/rpc/one_way.hpp>
 #include <backplane/sockets.hpp>
 #include <backplane/task.hpp>
 #include <backplane/testing/fake_host.hpp>

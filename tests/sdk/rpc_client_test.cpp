@@ -9,14 +9,13 @@
 #include <thread>
 #include <vector>
 
+#include "sdk/rpc_verbs.hpp"
 #include "support/rpc_server.hpp"
-#include "support/vectors.hpp"
 
 namespace backplane::rpc {
 namespace {
 
 using test::eventually;
-using test::from_hex;
 using test::RpcEvent;
 using test::RpcServer;
 using test::ServingRpcServer;
@@ -26,25 +25,6 @@ using ::testing::SizeIs;
 using namespace std::chrono_literals;
 
 // Heartbeats of tests in which nobody is to be lost are slow enough for a busy machine.
-
-// What `body` throws, as "type: text"; empty: nothing.
-template <typename Body>
-std::string error_of(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.type() + ": " + error.what();
-  }
-  return {};
-}
-
-// A recorded payload with the identifier of the one that came.
-std::string with_id_of(const RpcEvent& event, const char* recorded) {
-  auto payload = from_hex(recorded);
-  const std::string front("\xaamessage_id\xc4\x20", 13);
-  payload.replace(payload.find(front) + front.size(), EventIds::size, event.id.substr(2));
-  return payload;
-}
 
 class RpcClient : public ::testing::Test {
  protected:
@@ -60,7 +40,7 @@ TEST_F(RpcClient, SendsACallAsTheRealClientDoes) {
   EXPECT_EQ(
       request.payload,
       with_id_of(
-          request,
+          request.payload,
           "9382aa6d6573736167655f6964c4203431663534663036373735643436636339363464633435653061363934336463a1"
           "7603a3616464920102"));
 }
@@ -72,7 +52,7 @@ TEST_F(RpcClient, SendsContextBehindTheVersion) {
   EXPECT_EQ(
       request.payload,
       with_id_of(
-          request,
+          request.payload,
           "9383aa6d6573736167655f6964c4206435613730326630613636393434633861363739386433316536653136633638a1"
           "7603a874726163655f6964a83c4131423243333ea3616464920102"));
 }
@@ -625,7 +605,8 @@ TEST(RpcClientConnections, WhenAServerIsLostTheNextIsUsed) {
 TEST(RpcClientConnections, AServerThatHangsIsLeftToo) {
   RpcServer first;
   RpcServer second;
-  Client client("name", {.heartbeat = 200ms, .hooks = knowing("name", {first.endpoint(), second.endpoint()})});
+  Client client("name",
+                {.heartbeat = 200ms, .hooks = knowing("name", {first.endpoint(), second.endpoint()})});
   EXPECT_THAT(error_of([&] { client.call("one"); }), HasSubstr("Lost remote after"));
   auto pending = client.start<int>("two");
   second.ok(second.request(), 2);

@@ -21,7 +21,9 @@
 #include <backplane/binding.hpp>
 #include <backplane/host.hpp>
 #include <backplane/rpc/channels.hpp>
+#include <backplane/rpc/inspection.hpp>
 #include <backplane/rpc/link.hpp>
+#include <backplane/rpc/requests.hpp>
 #include <backplane/sockets.hpp>
 #include <backplane/value.hpp>
 
@@ -110,69 +112,7 @@ struct CallOptions {
   Map context = {};  // added to the client's
 };
 
-// A function that a server offers.
-struct RemoteParameter {
-  std::string name;
-  std::optional<Value> default_value = {};
-};
-struct RemoteFunction {
-  std::string name;
-  std::string doc;
-  std::optional<std::vector<RemoteParameter>> parameters = {};  // nothing: not known
-};
-struct RemoteService {
-  std::string name;
-  std::vector<RemoteFunction> functions;
-};
-
 namespace detail {
-
-// ---- requests -----------------------------------------------------------------------------------------
-
-// Appends an argument or header value. Throws Error "TypeError" when a peer could not read it, which would
-// throw the whole event away without a word.
-inline void encode_for_peer(const Value& value, std::string_view what, std::string& out) {
-  const auto at = out.size();
-  encode(value, out);
-  if (const auto* wrong = why_unreadable(std::string_view(out).substr(at)))
-    throw Error("TypeError", std::string(what) + " cannot be sent: " + wrong);
-}
-
-inline void add_context(Map& all, const Map& more) {
-  for (const auto& entry : more) {
-    const auto same = std::find_if(all.begin(), all.end(),
-                                   [&](const MapEntry& present) { return present.key == entry.key; });
-    if (same == all.end()) {
-      all.push_back(entry);
-    } else {
-      same->value = entry.value;
-    }
-  }
-}
-
-// The pairs of a header, encoded. Throws Error "TypeError".
-inline std::string encoded_context(const Map& context) {
-  std::string out;
-  for (const auto& [key, value] : context) {
-    const auto* name = key.get_if<std::string>();
-    if (name == nullptr || *name == "message_id" || *name == "response_to" || *name == "v")
-      throw Error("TypeError", "a header cannot have a key " + describe(key) + " of its own");
-    encode_for_peer(key, "a key of the header", out);
-    encode_for_peer(value, "the header's \"" + *name + '"', out);
-  }
-  return out;
-}
-
-inline Map decoded_context(std::string_view pairs, std::uint64_t count) {
-  Map context;
-  for_each_pair(pairs, count, [&](std::string_view key, std::string_view value) {
-    if (key == "message_id" || key == "response_to" || key == "v") return true;
-    std::size_t used = 0;
-    context.push_back({Value(key), decode_first(value, used)});
-    return true;
-  });
-  return context;
-}
 
 // ---- one call, between two threads ----------------------------------------------------------------------
 
@@ -781,7 +721,7 @@ class Client {
   }
   template <typename T = Value, typename... Args>
   Pending<T> start(const CallOptions& options, std::string_view method, Args&&... args) {
-    return Pending<T>(begin(options, method, list_of(std::forward<Args>(args)...)));
+    return Pending<T>(begin(options, method, detail::list_of(std::forward<Args>(args)...)));
   }
 
   // Calls a method that answers with a stream.
@@ -791,7 +731,7 @@ class Client {
   }
   template <typename T = Value, typename... Args>
   ItemStream<T> stream(const CallOptions& options, std::string_view method, Args&&... args) {
-    return ItemStream<T>(begin(options, method, list_of(std::forward<Args>(args)...)));
+    return ItemStream<T>(begin(options, method, detail::list_of(std::forward<Args>(args)...)));
   }
 
   // Calls a method and waits for nothing; what it answers is ignored. As long as the client lives, heartbeats
@@ -799,7 +739,7 @@ class Client {
   template <typename... Args>
   void signal(std::string_view method, Args&&... args) {
     Map context;
-    auto call = prepared({}, method, list_of(std::forward<Args>(args)...), context);
+    auto call = prepared({}, method, detail::list_of(std::forward<Args>(args)...), context);
     call->watched = false;
     if (options_.heartbeat.count() > 0) call->timeout = {};
     thread_->open(std::move(call));
@@ -816,7 +756,7 @@ class Client {
   // Asks the server for its name and functions. The first argument of Python's methods, self, is left out.
   RemoteService inspect() {
     try {
-      return described(call("_zerorpc_inspect"));
+      return detail::described(call("_zerorpc_inspect"));
     } catch (const RemoteError&) {
       return inspect_one_by_one();
     }
@@ -824,14 +764,6 @@ class Client {
   std::vector<RemoteFunction> functions() { return inspect().functions; }
 
  private:
-  template <typename... Args>
-  static Array list_of(Args&&... args) {
-    Array list;
-    list.reserve(sizeof...(args));
-    (list.push_back(to_value(std::forward<Args>(args))), ...);
-    return list;
-  }
-
   static std::vector<std::string> resolved(const std::string& endpoint, const ClientHooks& hooks) {
     for (const auto& resolve : hooks.resolve_endpoint) {
       if (auto addresses = resolve(endpoint)) {
@@ -872,65 +804,15 @@ class Client {
 
   // ---- introspection ----
 
-  static std::string text_in(const Value* value) {
-    const auto* content = value == nullptr ? nullptr : value->get_if<std::string>();
-    return content == nullptr ? std::string() : *content;
-  }
-
-  // {"name": ..., "methods": {name: {"args": [{"name": ..., "default": ...}], "doc": ...}}}
-  static RemoteService described(const Value& told) {
-    RemoteService service{text_in(told.find("name")), {}};
-    const auto* methods = told.find("methods");
-    const auto* all = methods == nullptr ? nullptr : methods->get_if<Map>();
-    if (all == nullptr) throw Error("ProtocolError", "the server describes itself as " + describe(told));
-    for (const auto& [name, method] : *all) {
-      RemoteFunction function{text_in(&name), text_in(method.find("doc")), {}};
-      const auto* args = method.find("args");
-      if (const auto* list = args == nullptr ? nullptr : args->get_if<Array>()) {
-        function.parameters.emplace();
-        for (const auto& parameter : *list) function.parameters->push_back(parameter_of(parameter));
-        leave_out_self(function);
-      }
-      service.functions.push_back(std::move(function));
-    }
-    return service;
-  }
-  static RemoteParameter parameter_of(const Value& told) {
-    RemoteParameter parameter{text_in(told.find("name")), {}};
-    if (const auto* value = told.find("default")) parameter.default_value = *value;
-    return parameter;
-  }
-  static void leave_out_self(RemoteFunction& function) {
-    auto& all = *function.parameters;
-    if (!all.empty() && all.front().name == "self") all.erase(all.begin());
-  }
-
   RemoteService inspect_one_by_one() {
     RemoteService service{call<std::string>("_zerorpc_name"), {}};
     for (auto& name : call<std::vector<std::string>>("_zerorpc_list")) {
       RemoteFunction function{name, call<std::optional<std::string>>("_zerorpc_help", name).value_or(""), {}};
-      add_signature(function, call("_zerorpc_args", name));
+      detail::add_signature(function, call("_zerorpc_args", name));
       service.functions.push_back(std::move(function));
     }
     return service;
   }
-  // [names, name of the rest or nil, name of the named rest or nil, defaults of the last ones or nil]
-  static void add_signature(RemoteFunction& function, const Value& told) {
-    const auto* parts = told.get_if<Array>();
-    const auto* names = parts == nullptr || parts->empty() ? nullptr : (*parts)[0].get_if<Array>();
-    if (names == nullptr) return;
-    const auto* defaults = parts->size() > 3 ? (*parts)[3].get_if<Array>() : nullptr;
-    const auto with_default = defaults == nullptr ? 0 : std::min(defaults->size(), names->size());
-    function.parameters.emplace();
-    for (std::size_t i = 0; i < names->size(); ++i) {
-      RemoteParameter parameter{text_in(&(*names)[i]), {}};
-      const auto left = names->size() - i;
-      if (left <= with_default) parameter.default_value = (*defaults)[defaults->size() - left];
-      function.parameters->push_back(std::move(parameter));
-    }
-    leave_out_self(function);
-  }
-
   ClientOptions options_;
   std::shared_ptr<const ClientHooks> hooks_;
   std::string encoded_context_;  // of the options
