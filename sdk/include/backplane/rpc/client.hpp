@@ -738,8 +738,11 @@ class Client {
   // keep the server from giving the call up.
   template <typename... Args>
   void signal(std::string_view method, Args&&... args) {
+    signal_list(method, detail::list_of(std::forward<Args>(args)...));
+  }
+  void signal_list(std::string_view method, Array arguments) {
     Map context;
-    auto call = prepared({}, method, detail::list_of(std::forward<Args>(args)...), context);
+    auto call = prepared({}, method, std::move(arguments), context);
     call->watched = false;
     if (options_.heartbeat.count() > 0) call->timeout = {};
     thread_->open(std::move(call));

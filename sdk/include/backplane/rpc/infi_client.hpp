@@ -112,6 +112,10 @@ class InfiCore {
     return send_plainly(method, std::move(arguments), std::move(named), options);
   }
 
+  void signal(std::string_view method, Array arguments, Map named) {
+    connection()->signal_list("on_call", on_call(method, new_uuid(), std::move(arguments), std::move(named)));
+  }
+
   // Waits for the answer. Throws InfiError "TimeoutExpired"; then the next call has a new connection.
   InfiState answer(InfiExchange& exchange) {
     try {
@@ -159,10 +163,9 @@ class InfiCore {
     if (connection_ == client && !options_.bind) connection_ = nullptr;
   }
 
-  InfiExchange send_plainly(std::string_view method, Array arguments, Map named,
-                            const InfiCallOptions& options) {
+  // The arguments of on_call: one, [[method, uuid and tag], positional arguments, named ones].
+  Array on_call(std::string_view method, const std::string& uuid, Array arguments, Map named) const {
     const auto& tag = options_.request_id_tag;
-    const auto uuid = options.uuid.empty() ? new_uuid() : options.uuid;
     Map meta{{"method", method}, {"uuid", uuid}, {"request_id_tag", tag.empty() ? Value() : Value(tag)}};
     Array call;
     call.emplace_back(std::move(meta));
@@ -170,8 +173,15 @@ class InfiCore {
     call.emplace_back(std::move(named));
     Array only;
     only.emplace_back(std::move(call));
+    return only;
+  }
+  InfiExchange send_plainly(std::string_view method, Array arguments, Map named,
+                            const InfiCallOptions& options) {
+    const auto uuid = options.uuid.empty() ? new_uuid() : options.uuid;
     InfiExchange exchange{connection(), {}, std::string(method), uuid, options.timeout.value_or(timeout())};
-    exchange.conversation = exchange.client->begin({.timeout = exchange.timeout}, "on_call", std::move(only));
+    exchange.conversation =
+        exchange.client->begin({.timeout = exchange.timeout}, "on_call",
+                               on_call(method, uuid, std::move(arguments), std::move(named)));
     return exchange;
   }
 
@@ -400,6 +410,18 @@ class InfiClient {
   DeferredCall begin(const InfiCallOptions& options, std::string_view method, Array arguments, Map named) {
     return {core_, core_->send(method, std::move(arguments), std::move(named), options),
             options.poll_interval.value_or(core_->options().poll_interval)};
+  }
+
+  // Calls a method and waits for nothing, also when the client ends.
+  template <typename... Args>
+  void signal(std::string_view method, Args&&... args) {
+    Map named;
+    Array positional;
+    (add(positional, named, std::forward<Args>(args)), ...);
+    signal_list(method, std::move(positional), std::move(named));
+  }
+  void signal_list(std::string_view method, Array arguments, Map named) {
+    core_->signal(method, std::move(arguments), std::move(named));
   }
 
   // Asks the server for its functions, one by one.
