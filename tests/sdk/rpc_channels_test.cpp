@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "sdk/rpc_verbs.hpp"
+#include "support/rpc_vectors.hpp"
+
 namespace backplane::rpc {
 namespace {
 
@@ -512,6 +515,96 @@ TEST_F(RpcChannels, CallsMayHaveDifferentTimeouts) {
   open("huge", {.timeout = Channels::never});
   EXPECT_THAT(pass_until(1000), ElementsAre("1s short: TimeoutExpired", "3s long: TimeoutExpired"));
   EXPECT_EQ(channels_.size(), 2u);
+}
+
+// ---- what real clients and servers said to each other ----
+
+// Plays the recorded client: opens what it opened, takes every item at once, beats when it did; and the
+// server, with the identifiers of the client under test.
+class RecordedClient {
+ public:
+  explicit RecordedClient(ChannelSettings settings) : channels_(settings) {}
+
+  void play(const test::RecordedFrame& frame) {
+    if (!frame.sent) return receive(frame);
+    expected_.push_back(frame.payload());
+    if (frame.name() == Value("_zpc_hb")) return beat();
+    if (frame.name() == Value("_zpc_more")) return;  // granted when the item was taken
+    const std::string method = *frame.name().get_if<std::string>();
+    const std::string args = encode(frame.args());
+    const auto context = further_pairs(frame.payload());
+    const auto opened = channels_.open({.method = method,
+                                        .args = args,
+                                        .context = context,
+                                        .context_pairs = context.empty() ? 0U : 1U,
+                                        .slots = slots},
+                                       0, now_);
+    channel_ = opened.channel;
+    recorded_ = id_in(frame.payload());
+    send(opened.event);
+  }
+
+  // What was sent, with the identifiers of the recording.
+  void compare() const {
+    ASSERT_EQ(sent_.size(), expected_.size());
+    for (std::size_t i = 0; i < sent_.size(); ++i)
+      EXPECT_EQ(with_id_of(sent_[i], expected_[i]), sent_[i]) << i;
+  }
+  std::size_t open() const { return channels_.size(); }
+
+  std::uint32_t slots = 100;
+
+ private:
+  using IntNews = ChannelNews<int>;
+
+  void send(const EventParts& parts) {
+    sent_.push_back(replaced(event(parts), std::string(channel_.view()), recorded_));
+  }
+  void receive(const test::RecordedFrame& frame) {
+    const auto payload = replaced(frame.payload(), recorded_, std::string(channel_.view()));
+    const auto news = channels_.receive(payload, now_);
+    EXPECT_EQ(news.dropped, nullptr) << news.dropped;
+    EXPECT_TRUE(news.kind != IntNews::Kind::failure || news.remote);
+    if (news.kind != IntNews::Kind::item) return;
+    if (const auto credit = channels_.consumed(channel_)) send(*credit);
+  }
+  void beat() {
+    now_ = channels_.next_tick();
+    const auto due = channels_.next_due(now_);
+    ASSERT_TRUE(due && due->heartbeat);
+    send(*due->heartbeat);
+  }
+  // The header's pairs between v and response_to: of these recordings one at most.
+  static std::string further_pairs(const std::string& payload) {
+    Event event;
+    EXPECT_EQ(read_event(payload, event), nullptr);
+    const auto value = header_value(event, "trace_id");
+    return value.empty() ? std::string() : "\xa8trace_id" + std::string(value);
+  }
+
+  ClientChannels<int> channels_;
+  std::int64_t now_ = 0;
+  ChannelId channel_;
+  std::string recorded_;
+  std::vector<std::string> sent_;
+  std::vector<std::string> expected_;
+};
+
+TEST(RpcChannelsRecorded, SayWhatRealClientsSaid) {
+  int played = 0;
+  for (const auto& recording : test::all_recordings()) {
+    SCOPED_TRACE(recording.name);
+    if (!is_of_real_client(recording) || recording.name == "stream_manual_credit") continue;
+    const bool beats = recording.name.starts_with("heartbeat");
+    RecordedClient client(
+        {.heartbeat = beats ? second : 0, .passive = recording.name == "heartbeat_passive"});
+    if (recording.name == "stream_slots_4") client.slots = 4;
+    for (const auto& frame : recording.frames) client.play(frame);
+    client.compare();
+    EXPECT_EQ(client.open(), recording.name == "heartbeat_lost_client" ? 1u : 0u);
+    ++played;
+  }
+  EXPECT_GT(played, 30);
 }
 
 // ---- closing ----
