@@ -10,7 +10,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <thread>
+
+#include "sockets.hpp"
 
 namespace backplane::bench {
 
@@ -46,5 +51,26 @@ class EndSignals {
  private:
   sigset_t signals_;
 };
+
+// Opens one socket, or two, and runs `turn(socket, other socket)` until it fails, which it does when the
+// process is to end.
+template <typename Turn>
+void device(const std::string& first, const std::string& second, Turn&& turn) {
+  const EndSignals signals;
+  const Context context;
+  const Socket one(context, parse_end(first));
+  const std::optional<Socket> other =
+      second.empty() ? std::nullopt : std::make_optional<Socket>(context, parse_end(second));
+  const std::jthread ender([&] {
+    signals.wait();
+    zmq_ctx_shutdown(context.get());
+  });
+  notify_ready();
+  try {
+    while (true) turn(one, other ? *other : one);
+  } catch (const ZmqError& error) {
+    if (error.number() != ETERM) throw;
+  }
+}
 
 }  // namespace backplane::bench

@@ -71,6 +71,7 @@ inline Socket open(const Context& context, const std::string& text, std::string_
 class Samples {
  public:
   void reserve(std::size_t count) { nanoseconds_.reserve(count); }
+  bool empty() const { return nanoseconds_.empty(); }
   void add(Clock::duration sample) { nanoseconds_.push_back(static_cast<std::uint64_t>(sample.count())); }
   std::string json() {
     std::sort(nanoseconds_.begin(), nanoseconds_.end());
@@ -157,6 +158,42 @@ inline std::string rate_json(const Window& window, double per) {
                 static_cast<unsigned long long>(window.messages()), window.seconds(),
                 static_cast<double>(window.messages()) / per / window.seconds());
   return text;
+}
+
+// What has come back, and since when; looks at the clock as often as the rate at hand asks for.
+class Progress {
+ public:
+  // `window`: how many replies are awaited at a time.
+  Progress(const Timing& settings, std::size_t window)
+      : window_(settings), period_(std::min<std::uint64_t>(window, 32)) {}
+  void start() { over_ = window_.over(0); }
+  void reply(Clock::duration took) {
+    if (window_.open() && !over_) samples_.add(took);
+    count();
+  }
+  // One that nobody timed.
+  void count() {
+    if (++replies_ % period_ == 0 && !over_) over_ = window_.over(replies_);
+  }
+  bool over() const { return over_; }
+  std::uint64_t replies() const { return replies_; }
+  void report(const char* mode, const Timing& settings) {
+    if (window_.messages() == 0) throw Failure("nothing was measured");
+    const auto rate = rate_json(window_, 1);
+    print(mode, settings, samples_.empty() ? rate : rate + ", " + samples_.json(), replies_);
+  }
+
+ private:
+  Window window_;
+  Samples samples_;
+  std::uint64_t period_;
+  std::uint64_t replies_ = 0;
+  bool over_ = false;
+};
+
+// Writes a number as `count` hex digits into a text, so that messages encoded beforehand differ.
+inline void write_digits(std::string& text, std::size_t at, std::size_t count, std::uint64_t number) {
+  for (auto place = at + count; place-- > at; number >>= 4U) text[place] = "0123456789abcdef"[number & 15U];
 }
 
 }  // namespace backplane::bench

@@ -23,7 +23,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "device.hpp"
@@ -50,34 +49,6 @@ struct Settings : Timing {
     return std::clamp<std::size_t>(in_flight_bytes / std::max<std::size_t>(size, 1), 1, in_flight);
   }
 };
-
-// What has happened since the last look at the clock; looks often enough for the rate at hand.
-class Progress {
- public:
-  Progress(const Settings& settings, std::size_t window)
-      : window_(settings), period_(std::min<std::uint64_t>(window, 32)) {}
-  void start() { over_ = window_.over(0); }
-  void reply(Clock::duration took) {
-    if (window_.open() && !over_) samples_.add(took);
-    if (++replies_ % period_ == 0 && !over_) over_ = window_.over(replies_);
-  }
-  bool over() const { return over_; }
-  std::uint64_t replies() const { return replies_; }
-  void report(const char* mode, const Settings& settings) {
-    print(mode, settings, rate_json(window_, 1) + ", " + samples_.json(), replies_);
-  }
-
- private:
-  Window window_;
-  Samples samples_;
-  std::uint64_t period_;
-  std::uint64_t replies_ = 0;
-  bool over_ = false;
-};
-
-void write_digits(std::string& text, std::size_t at, std::size_t count, std::uint64_t number) {
-  for (auto place = at + count; place-- > at; number >>= 4U) text[place] = "0123456789abcdef"[number & 15U];
-}
 
 // ---- jobs
 
@@ -373,26 +344,6 @@ void gets(const Settings& settings) {
 }
 
 // ---- devices
-
-// Runs `turn(socket, other socket)` until it fails, which it does when the process is to end.
-template <typename Turn>
-void device(const std::string& first, const std::string& second, Turn&& turn) {
-  const EndSignals signals;
-  const Context context;
-  const Socket one(context, parse_end(first));
-  const std::optional<Socket> other =
-      second.empty() ? std::nullopt : std::make_optional<Socket>(context, parse_end(second));
-  const std::jthread ender([&] {
-    signals.wait();
-    zmq_ctx_shutdown(context.get());
-  });
-  notify_ready();
-  try {
-    while (true) turn(one, other ? *other : one);
-  } catch (const ZmqError& error) {
-    if (error.number() != ETERM) throw;
-  }
-}
 
 void relay(const std::string& in, const std::string& out) {
   Frame message;
