@@ -1,5 +1,5 @@
 // The plugin of the request benchmarks: a component that answers every message with itself, and one with a
-// function that does.
+// functions that do.
 #include <backplane/plugin.hpp>
 
 #include <utility>
@@ -23,8 +23,17 @@ struct EchoFunction {
   static constexpr auto says = "echo returns its argument.";
 
   backplane::Value echo(backplane::Value value) { return value; }
+  backplane::Stream<backplane::Value> repeat(backplane::Value value, std::int64_t times) {
+    for (std::int64_t i = 0; i < times; ++i) co_yield value;
+  }
   void publish(backplane::Functions& functions) {
+    using backplane::Manner;
     functions.add("echo", &EchoFunction::echo, "Returns its argument.", {"value"});
+    functions.add("now", &EchoFunction::echo, "The same, never as a deferred.", {"value"},
+                  {.manner = Manner::immediate});
+    functions.add("later", &EchoFunction::echo, "The same, always as a deferred.", {"value"},
+                  {.manner = Manner::deferred});
+    functions.add("repeat", &EchoFunction::repeat, "Streams its argument so many times.", {"value", "times"});
   }
 };
 

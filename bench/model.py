@@ -37,6 +37,7 @@ class Programs:
     proxy: str
     load: str
     palm: str         # bench_palm: a load, and devices
+    zerorpc: str      # bench_zerorpc: a load, and a device
     http: str         # bench_http: a load
     beast: str        # bench_beast: a plain HTTP server
     echo_plugin: str  # the plugin bench/echo.cpp

@@ -1,8 +1,9 @@
 """The rows of the benchmark: for each, who is measured, with which load, and what the figures must be. Those
-of PALM are in palm_rows.py."""
+of PALM are in palm_rows.py, those of ZeroRPC in zerorpc_rows.py."""
 
 from model import MANIFESTS, PROXY, RAW, Bar, Load, Row, Setup
 from palm_rows import palm_bars, palm_rows
+from zerorpc_rows import zerorpc_bars, zerorpc_rows
 
 FAN_OUT = 8
 IDLE = 1000
@@ -145,6 +146,7 @@ def all_rows():
              PROXY: hop_proxy()},
             [], sizes=[0], note="Ten components: five zmq.pull and five zmq.push, five routes, one plugin."),
         *palm_rows(),
+        *zerorpc_rows(),
     ]
 
 
@@ -175,4 +177,4 @@ def bars():
     found.append(Bar("ten components to ready", "start", "< 100 ms",
                      lambda results: results.median("start", "start", 0, "host, ten components", "ready_ms"),
                      lambda value: value < 100, "{:.0f} ms"))
-    return found + palm_bars()
+    return found + palm_bars() + zerorpc_bars()

@@ -4,6 +4,7 @@ calls this."""
 
 import argparse
 import datetime
+import fnmatch
 import json
 import os
 import platform
@@ -30,7 +31,7 @@ def parse_arguments():
     parser.add_argument("--build", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true",
                         help="short runs, and one size unless a row has its own: a look, nothing to quote")
-    parser.add_argument("--rows", default=",".join(rows), help="some of: %(default)s")
+    parser.add_argument("--rows", default=",".join(rows), help="some of: %(default)s; * stands for any letters")
     parser.add_argument("--sizes", default="32,100,1024,65536", help="bytes (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each contender (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, help="of one run, without warm-up")
@@ -40,10 +41,11 @@ def parse_arguments():
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
     chosen = parser.parse_args()
-    chosen.rows = chosen.rows.split(",")
-    for name in chosen.rows:
-        if name not in rows:
-            parser.error(f'no row "{name}"; there are: {", ".join(rows)}')
+    patterns = chosen.rows.split(",")
+    for pattern in patterns:
+        if not fnmatch.filter(rows, pattern):
+            parser.error(f'no row "{pattern}"; there are: {", ".join(rows)}')
+    chosen.rows = [name for name in rows if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
     try:
         chosen.sizes = [int(size) for size in chosen.sizes.split(",")]
     except ValueError:
@@ -75,8 +77,8 @@ class Bench:
     def __init__(self, chosen, folder):
         binaries = chosen.build.resolve() / "bin"
         self.chosen = chosen
-        names = ("backplane", "bench_proxy", "bench_load", "bench_palm", "bench_http", "bench_beast",
-                 "bench_echo.so")
+        names = ("backplane", "bench_proxy", "bench_load", "bench_palm", "bench_zerorpc", "bench_http",
+                 "bench_beast", "bench_echo.so")
         self.programs = Programs(*(str(binaries / name) for name in names), folder)
         self.endpoints = Endpoints(chosen.transport, folder)
         self.results = Results()
@@ -161,8 +163,8 @@ def commit():
 
 
 def check_programs(programs):
-    for program in (programs.backplane, programs.proxy, programs.load, programs.palm, programs.http,
-                    programs.beast, programs.echo_plugin):
+    for program in (programs.backplane, programs.proxy, programs.load, programs.palm, programs.zerorpc,
+                    programs.http, programs.beast, programs.echo_plugin):
         if not Path(program).exists():
             sys.exit(f"{program} is missing: build it first, as scripts/bench does")
 

@@ -77,8 +77,8 @@ inline End parse_end(const std::string& text) {
 }
 
 // A socket with libzmq's defaults, apart from: no linger, a SUB takes what begins with `topic`, and
-// publishers wait for a slow subscriber instead of dropping, because a benchmark that loses messages measures
-// nothing. Belongs to one thread.
+// publishers and routers wait for a slow peer instead of dropping, because a benchmark that loses messages
+// measures nothing. Belongs to one thread.
 class Socket {
  public:
   Socket(const Context& context, const End& end, std::string_view topic = {})
@@ -86,6 +86,7 @@ class Socket {
     if (socket_ == nullptr) throw ZmqError("cannot make a socket");
     set(ZMQ_LINGER, 0);
     if (end.type == ZMQ_PUB || end.type == ZMQ_XPUB) set(ZMQ_XPUB_NODROP, 1);
+    if (end.type == ZMQ_ROUTER) set(ZMQ_ROUTER_MANDATORY, 1);
     if (end.type == ZMQ_SUB) zmq_setsockopt(socket_, ZMQ_SUBSCRIBE, topic.data(), topic.size());
     const auto attach = end.bind ? zmq_bind : zmq_connect;
     if (attach(socket_, end.endpoint.c_str()) != 0) {
