@@ -48,6 +48,8 @@ class InfiCaller {
   static constexpr Option options[] = {
       {"bind", boolean, "false", "bind the endpoint, for a server that connects"},
       {"poll_interval", duration.between(1e6, 1e15), "100ms", "how often to ask whether the work has ended"},
+      {"heartbeat", duration.between(0, 1e15), "0s",
+       "infi.rpc has no heartbeats: none are sent, whatever it says"},
       {"auto_timeout", boolean, "false",
        "ask the server within what time it answers, and wait twice as long, at least 1s, for each answer"},
       {"tag", text, "", "request_id_tag for the server's log, 8 hexadecimal digits; empty: it makes one"},

@@ -1,6 +1,7 @@
+#include "caller.hpp"
 #include "one_way.hpp"
 #include "service.hpp"
 
 using namespace backplane::zerorpc;
 
-BACKPLANE_PLUGIN("zerorpc", "1.0.0", Service, Pull, Sub, Push, Pub)
+BACKPLANE_PLUGIN("zerorpc", "1.0.0", Service, Pull, Sub, Push, Pub, ZerorpcCaller, InfiCaller)
