@@ -15,10 +15,7 @@ namespace backplane {
 struct Scripted {
   static constexpr auto kind = "test.functions";
   static constexpr auto says = "Publishes what the test says.";
-  static constexpr Option options[] = {
-      {"workers", integer, optional, "threads of blocking functions"},
-      {"worker_queue", integer, optional, "calls that may wait for one"},
-  };
+  static constexpr auto options = tables(worker_options);
   static inline std::function<void(Functions&)> script;
   void publish(Functions& functions) { script(functions); }
 };

@@ -380,6 +380,7 @@ class Blocking : public FunctionTest {
                    "", {"n"}, {.blocking = true})
               .add("where", [] { return std::this_thread::get_id() == std::thread::id(); }, "", {},
                    {.blocking = true})
+              .add("now", [](int n) { return n; }, "", {"n"})
               .add("thread", [this] { thread_ = std::this_thread::get_id(); }, "", {}, {.blocking = true})
               .add("throw", []() -> int { throw Error("DemoError", "on a worker"); }, "", {},
                    {.blocking = true});
@@ -436,6 +437,36 @@ TEST_F(Blocking, TheQueueIsBounded) {
   EXPECT_EQ(error(), "Overloaded: too many calls wait for a worker thread");
   open_ = true;
   EXPECT_TRUE(eventually([&] { return answers() == 3; }));
+}
+
+TEST_F(Blocking, CallsThatIdleWorkersAreAboutToTakeDoNotWait) {
+  begin({{"workers", "4"}, {"worker_queue", "1"}});
+  for (int i = 0; i < 5; ++i) ask("wait", {i});
+  EXPECT_TRUE(eventually([&] { return started_ == 4; }));
+  EXPECT_EQ(answers(), 0u) << "four run, one waits";
+  ask("wait", {5});
+  EXPECT_EQ(error(), "Overloaded: too many calls wait for a worker thread");
+  open_ = true;
+  EXPECT_TRUE(eventually([&] { return answers() == 5; }));
+}
+
+TEST_F(Blocking, OtherFunctionsAnswerAtOnceWhileAllWorkersAreBusy) {
+  begin({{"workers", "2"}, {"worker_queue", "3"}});
+  for (int i = 0; i < 5; ++i) ask("wait", {i});
+  EXPECT_TRUE(eventually([&] { return started_ == 2; }));
+  ask("wait", {5});
+  EXPECT_EQ(error(), "Overloaded: too many calls wait for a worker thread");
+  ask("now", {7});
+  EXPECT_TRUE(value() == Value(7)) << "it does not wait, so it needs no worker";
+  EXPECT_EQ(started_, 2);
+  open_ = true;
+  EXPECT_TRUE(eventually([&] { return answers() == 5; })) << "those that were taken are all answered";
+}
+
+TEST_F(Blocking, WorkersAreBounded) {
+  EXPECT_THROW(begin({{"workers", "0"}}), Error);
+  EXPECT_THROW(begin({{"workers", "1001"}}), Error);
+  EXPECT_THROW(begin({{"worker_queue", "0"}}), Error);
 }
 
 TEST_F(Blocking, ACancelledCallIsNotBegunOrSeesIt) {

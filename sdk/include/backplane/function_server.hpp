@@ -127,11 +127,11 @@ class Workers {
     most_waiting_ = most_waiting;
     for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
   }
-  // False: too many wait already.
+  // False: too many wait already. Jobs that idle threads are about to take do not wait.
   bool add(Job job) {
     {
       const std::scoped_lock lock(mutex_);
-      if (jobs_.size() >= most_waiting_) return false;
+      if (jobs_.size() >= most_waiting_ + (threads_.size() - busy_)) return false;
       jobs_.push_back(std::move(job));
     }
     more_.notify_one();
@@ -159,8 +159,11 @@ class Workers {
         if (stopping_) return;
         job = std::move(jobs_.front());
         jobs_.pop_front();
+        ++busy_;
       }
       job();
+      const std::scoped_lock lock(mutex_);
+      --busy_;
     }
   }
 
@@ -168,6 +171,7 @@ class Workers {
   std::condition_variable more_;
   std::deque<Job> jobs_;
   std::size_t most_waiting_ = 0;
+  std::size_t busy_ = 0;  // threads with a job
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -39,6 +39,7 @@
 #include <backplane/task.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <functional>
 #include <initializer_list>
@@ -85,8 +86,8 @@ struct FunctionSettings {
 struct ServingLimits {
   std::size_t running = 100'000;      // calls at once, waiting ones included
   std::size_t group_queue = 10'000;   // calls waiting for one group
-  std::size_t workers = 1;            // threads for blocking functions; an option "workers" overrides it
-  std::size_t worker_queue = 1'000;   // calls waiting for a worker; an option "worker_queue" overrides it
+  std::size_t workers = 1;            // threads for blocking functions; worker_options override it
+  std::size_t worker_queue = 1'000;   // calls waiting for a worker; worker_options override it
   std::size_t collected = 1'000'000;  // items of a stream that is answered as a list
   std::chrono::nanoseconds max_response_time = std::chrono::milliseconds(500);
   std::size_t deferred = 10'000;                                   // deferreds that run or are kept
@@ -94,6 +95,16 @@ struct ServingLimits {
   std::chrono::nanoseconds keep_result = std::chrono::seconds(5);  // after its end, and after it was fetched
   DecodeLimits decode = {};
 };
+
+// Options of a kind with blocking functions, by which a manifest says how many of their calls run at once and
+// wait: `static constexpr auto options = tables(own_options, worker_options);`. Without them the limits of
+// the component count.
+inline constexpr std::array<Option, 2> worker_options = {{
+    {"workers", integer.between(1, 1000), optional,
+     "threads for functions that block; without it as many as the kind itself says, usually 1"},
+    {"worker_queue", integer.between(1, 1'000'000), optional,
+     "calls of such functions that may wait for a thread, those beyond are refused; usually 1000"},
+}};
 
 // The answer that a function gives later: a callable whose first parameter is a Call<R> keeps it, and
 // answers once, from a timer, a callback or another thread. Copies are the same call; when the last one is
