@@ -67,18 +67,9 @@ class Context {
 class Frame {
  public:
   Frame() { zmq_msg_init(&message_); }
-  // Takes `bytes` over: large ones are not copied. Throws std::bad_alloc.
-  explicit Frame(std::string bytes) : Frame() {
-    constexpr std::size_t worth_keeping = 1024;
-    if (bytes.size() < worth_keeping) {
-      assign_frame(message_, bytes);
-      return;
-    }
-    auto kept = std::make_unique<std::string>(std::move(bytes));
-    const auto release = [](void*, void* hint) { delete static_cast<std::string*>(hint); };
-    if (zmq_msg_init_data(&message_, kept->data(), kept->size(), release, kept.get()) != 0)
-      throw std::bad_alloc();
-    kept.release();
+  // Of so many bytes, to be written to data(). Throws std::bad_alloc.
+  explicit Frame(std::size_t size) {
+    if (zmq_msg_init_size(&message_, size) != 0) throw std::bad_alloc();
   }
   Frame(Frame&& other) noexcept : Frame() { zmq_msg_move(&message_, &other.message_); }
   Frame& operator=(Frame&& other) noexcept {
@@ -89,6 +80,7 @@ class Frame {
 
   // Valid until the frame is moved or changed.
   std::string_view view() const { return frame_view(message_); }
+  char* data() { return static_cast<char*>(zmq_msg_data(&message_)); }
   zmq_msg_t* raw() { return &message_; }
 
  private:

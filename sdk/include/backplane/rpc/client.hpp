@@ -131,6 +131,16 @@ class Content {
   std::size_t size_ = 0;
 };
 
+// An error on its way to another thread. An Error would share its text with the copies of it.
+struct CallFailure {
+  std::string type;
+  std::string message;
+  std::string traceback = {};
+
+  static CallFailure of(const Error& error) { return {error.type(), error.what(), error.traceback()}; }
+  Error error() const { return {type, message, traceback}; }
+};
+
 struct CallState {
   // Set before the client's thread knows of the call.
   std::string method;
@@ -151,8 +161,8 @@ struct CallState {
   Stage stage = Stage::waiting;
   bool streams = false;       // the answer began as a stream
   std::deque<Content> items;  // of a stream; or the result
-  std::optional<Error> error;
-  bool remote = false;  // the error is the server's
+  CallFailure failure;
+  bool remote = false;  // the failure is what the server answered
   std::string header;   // pairs of the last event's header
   std::uint64_t header_pairs = 0;
 };
@@ -233,7 +243,7 @@ class CallThread {
   static std::int64_t now() { return Clock::now().time_since_epoch().count(); }
 
   void post(Command command) {
-    std::optional<Error> failure;
+    CallFailure failure;
     {
       const std::lock_guard lock(mutex_);
       if (!ended_) {
@@ -242,7 +252,7 @@ class CallThread {
       }
       failure = why_ended_;
     }
-    if (command.kind == Command::Kind::open) fail(*command.call, *failure, false);
+    if (command.kind == Command::Kind::open) fail(*command.call, failure);
   }
   // REQUIRES: the mutex is held.
   void wake() {
@@ -252,18 +262,18 @@ class CallThread {
   // ---- the thread's own from here on ----
 
   void run() {
-    Error why("ClientClosed", "the client was closed");
+    CallFailure why{"ClientClosed", "the client was closed"};
     try {
       while (take_commands()) turn();
     } catch (const Error& failure) {
-      why = failure;
+      why = CallFailure::of(failure);
     } catch (const std::exception& failure) {
-      why = Error("ClientClosed", std::string("the client has failed: ") + failure.what());
+      why.message = std::string("the client has failed: ") + failure.what();
     }
     end(why);
   }
 
-  void end(const Error& why) {
+  void end(const CallFailure& why) {
     std::vector<Command> commands;
     {
       const std::lock_guard lock(mutex_);
@@ -272,9 +282,9 @@ class CallThread {
       commands.swap(commands_);
     }
     link_.close(sent_one_way_ ? one_way_linger : std::chrono::milliseconds(0));
-    channels_.close_all([&](CallPtr& call) { fail(*call, why, false); });
+    channels_.close_all([&](CallPtr& call) { fail(*call, why); });
     for (const auto& command : commands)
-      if (command.kind == Command::Kind::open) fail(*command.call, why, false);
+      if (command.kind == Command::Kind::open) fail(*command.call, why);
   }
 
   // False: the client is being closed, and all that it was told was done.
@@ -298,7 +308,7 @@ class CallThread {
         open_channel(std::move(command.call));
         break;
       case Command::Kind::grant:
-        if (const auto credit = channels_.grant(call.channel, command.credit)) link_.send(event(*credit));
+        if (const auto credit = channels_.grant(call.channel, command.credit)) link_.send(*credit);
         break;
       case Command::Kind::abandon:
         channels_.close(call.channel);
@@ -317,7 +327,7 @@ class CallThread {
     sent_one_way_ = sent_one_way_ || !state.watched;
     auto opened = channels_.open(request, std::move(call), now());
     state.channel = opened.channel;
-    link_.send(event(opened.event));
+    link_.send(opened.event);
     state.args = {};
   }
 
@@ -349,11 +359,11 @@ class CallThread {
     const auto time = now();
     while (auto due = channels_.next_due(time)) {
       if (due->heartbeat) {
-        link_.send(event(*due->heartbeat));
+        link_.send(*due->heartbeat);
         continue;
       }
       const bool lost = due->failure.error->type() == "LostRemote";
-      fail(**due->failure.owner, *due->failure.error, false);
+      fail(**due->failure.owner, CallFailure::of(*due->failure.error));
       if (lost && link_.several() && time - last_heard_ > 2 * heartbeat_) return leave_server();
     }
   }
@@ -362,8 +372,8 @@ class CallThread {
   void leave_server() {
     while (!receive()) {
     }
-    const Error lost("LostRemote", "the connection to " + link_.address() + " was lost");
-    channels_.close_all([&](CallPtr& call) { fail(*call, lost, false); });
+    const CallFailure lost{"LostRemote", "the connection to " + link_.address() + " was lost"};
+    channels_.close_all([&](CallPtr& call) { fail(*call, lost); });
     link_.move_on();
   }
 
@@ -405,24 +415,22 @@ class CallThread {
           call.stage = CallState::Stage::end;
           break;
         default:
-          set_failure(call, *news.error, news.remote);
+          call.stage = CallState::Stage::failure;
+          call.failure = CallFailure::of(*news.error);
+          call.remote = news.remote;
           break;
       }
     }
     call.changed.notify_all();
   }
 
-  static void fail(CallState& call, const Error& error, bool remote) {
+  static void fail(CallState& call, const CallFailure& failure) {
     {
       const std::lock_guard lock(call.mutex);
-      set_failure(call, error, remote);
+      call.stage = CallState::Stage::failure;
+      call.failure = failure;
     }
     call.changed.notify_all();
-  }
-  static void set_failure(CallState& call, const Error& error, bool remote) {
-    call.stage = CallState::Stage::failure;
-    call.error = error;
-    call.remote = remote;
   }
 
   sockets::Context context_;
@@ -441,7 +449,7 @@ class CallThread {
   bool woken_ = false;  // it was rung
   bool stopping_ = false;
   bool ended_ = false;
-  std::optional<Error> why_ended_;
+  CallFailure why_ended_;
   std::mutex joining_;
   std::thread thread_;
 };
@@ -574,16 +582,16 @@ class Conversation {
 
   // REQUIRES: the call has failed; from then on nobody changes it.
   [[noreturn]] void raise() {
-    const auto call = call_;
-    if (!call->remote) {
-      conclude(&*call->error);
-      throw *call->error;
+    const auto local = call_->failure.error();
+    if (!call_->remote) {
+      conclude(&local);
+      throw local;
     }
-    const RemoteError error(*call->error);
-    conclude(&error);
+    const RemoteError remote(local);
+    conclude(&remote);
     for (const auto& replace : hooks_->handle_remote_error)
-      if (const auto replacement = replace(error)) std::rethrow_exception(replacement);
-    throw error;
+      if (const auto replacement = replace(remote)) std::rethrow_exception(replacement);
+    throw remote;
   }
 
   void conclude(const Error* error) {

@@ -6,6 +6,8 @@
 // tried. A socket is never connected to two servers: it would share the events of one channel among them.
 #pragma once
 
+#include <backplane/rpc/event.hpp>
+#include <backplane/rpc/requests.hpp>
 #include <backplane/sockets.hpp>
 
 #include <zmq.h>
@@ -47,9 +49,9 @@ class Link {
   // Where it connects to or has bound to at present; of several bound ones the last.
   const std::string& address() const { return address_; }
 
-  // Sends a payload, now or when the server takes it.
-  void send(std::string payload) {
-    sockets::Frame frame(std::move(payload));
+  // Sends an event, now or when the server takes it.
+  void send(const EventParts& event) {
+    auto frame = detail::frame_of(event);
     if (!unsent_.empty() || !ready() || !try_send(frame)) unsent_.push_back(std::move(frame));
   }
   // Takes the payload of the next message; false: none now.

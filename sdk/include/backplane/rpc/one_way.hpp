@@ -59,15 +59,15 @@ class OneWaySender {
   const std::string& address() const { return address_; }
   sockets::Clock::time_point patience() const { return sockets::after(timeout_); }
 
-  std::string encoded_event(std::string_view method, Array arguments) {
+  sockets::Frame encoded_event(std::string_view method, Array arguments) {
     if (!is_utf8(method)) throw Error("TypeError", "the name of a method must be UTF-8");
     std::string args;
     encode_for_peer(std::move(arguments), "an argument of \"" + std::string(method) + '"', args);
-    return event({.id = ids_.next(),
-                  .context = encoded_context_,
-                  .context_pairs = context_pairs_,
-                  .name = method,
-                  .args = args});
+    return frame_of({.id = ids_.next(),
+                     .context = encoded_context_,
+                     .context_pairs = context_pairs_,
+                     .name = method,
+                     .args = args});
   }
 
   // False: nobody has connected until then.
@@ -116,7 +116,7 @@ class Pusher {
   }
   void push_list(std::string_view method, Array arguments) {
     const std::lock_guard lock(sender_.mutex());
-    sockets::Frame payload(sender_.encoded_event(method, std::move(arguments)));
+    auto payload = sender_.encoded_event(method, std::move(arguments));
     const auto until = sender_.patience();
     while (!sender_.socket().try_send(payload))
       if (!sender_.socket().wait(ZMQ_POLLOUT, until))
@@ -152,7 +152,7 @@ class Publisher {
   void publish_list(std::string_view method, Array arguments) {
     const std::lock_guard lock(sender_.mutex());
     read_subscriptions();
-    sockets::Frame payload(sender_.encoded_event(method, std::move(arguments)));
+    auto payload = sender_.encoded_event(method, std::move(arguments));
     sender_.socket().try_send(payload);
   }
 
