@@ -36,11 +36,14 @@ inline long poll_time(Clock::duration left) {
   return static_cast<long>(std::clamp<std::int64_t>(milliseconds, 0, std::numeric_limits<int>::max()));
 }
 
+// So long from now; at the end of time when it is longer than that.
+inline Clock::time_point from_now(std::chrono::nanoseconds span) {
+  const auto now = Clock::now();
+  return span < Clock::time_point::max() - now ? now + span : Clock::time_point::max();
+}
 // When `wait` from now is over; 0: never.
 inline Clock::time_point after(std::chrono::nanoseconds wait) {
-  const auto now = Clock::now();
-  const bool never = wait.count() <= 0 || wait > Clock::time_point::max() - now;
-  return never ? Clock::time_point::max() : now + wait;
+  return wait.count() <= 0 ? Clock::time_point::max() : from_now(wait);
 }
 
 // A context that is ours, or somebody else's.

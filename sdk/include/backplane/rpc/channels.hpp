@@ -5,7 +5,7 @@
 // that come, and asks what is due at the time that next_tick() told. One thread at a time. Times are
 // nanoseconds of a steady clock.
 //
-//   ClientChannels<MyCall> channels({.heartbeat = 5s in nanoseconds});
+//   ClientChannels<MyCall> channels({.heartbeat = 5'000'000'000});
 //   send(channels.open(request, my_call, now).event);
 //   ...
 //   auto news = channels.receive(payload, now);             news.kind, *news.owner, news.content
@@ -170,8 +170,12 @@ class ClientChannels {
     ChannelNews<Owner> failure = {};
   };
 
-  explicit ClientChannels(ChannelSettings settings) : settings_(settings) {}
+  explicit ClientChannels(ChannelSettings settings) : settings_(settings) {
+    settings_.heartbeat = std::min(settings_.heartbeat, never / 4);
+  }
 
+  // A server that was silent for longer is lost.
+  std::int64_t lost_after() const { return 2 * settings_.heartbeat; }
   // Channels that are open.
   std::size_t size() const { return by_id_.size(); }
   bool contains(const ChannelId& channel) const { return by_id_.contains(channel); }
@@ -421,11 +425,10 @@ class ClientChannels {
   // The rule of the real programs: whoever was silent until the first heartbeat is due begins to count there,
   // and is lost at the first one that is later than two periods.
   Due beat(Place place, std::int64_t now) {
-    const auto limit = 2 * settings_.heartbeat;
     if (place->last_heard == never) place->last_heard = now;
-    if (now - place->last_heard > limit)
-      return failed(place,
-                    {"LostRemote", "Lost remote after " + detail::seconds_text(limit) + "s heartbeat"});
+    if (now - place->last_heard > lost_after())
+      return failed(
+          place, {"LostRemote", "Lost remote after " + detail::seconds_text(lost_after()) + "s heartbeat"});
     place->next_beat = now + settings_.heartbeat;
     beating_.splice(beating_.end(), beating_, place);
     return {.heartbeat = on_channel(*place, event_name::heartbeat, encoded::heartbeat_args)};

@@ -197,10 +197,7 @@ class Bell {
 class CallThread {
  public:
   CallThread(LinkSettings link, ChannelSettings channels, void* zmq_context)
-      : context_(zmq_context),
-        link_(context_, std::move(link)),
-        heartbeat_(channels.heartbeat),
-        channels_(channels) {
+      : context_(zmq_context), link_(context_, std::move(link)), channels_(channels) {
     address_ = link_.address();
     thread_ = std::thread([this] { run(); });
   }
@@ -364,7 +361,7 @@ class CallThread {
       }
       const bool lost = due->failure.error->type() == "LostRemote";
       fail(**due->failure.owner, CallFailure::of(*due->failure.error));
-      if (lost && link_.several() && time - last_heard_ > 2 * heartbeat_) return leave_server();
+      if (lost && link_.several() && time - last_heard_ > channels_.lost_after()) return leave_server();
     }
   }
 
@@ -436,7 +433,6 @@ class CallThread {
   sockets::Context context_;
   Link link_;
   std::string address_;
-  std::int64_t heartbeat_;
   ClientChannels<CallPtr> channels_;
   std::int64_t last_heard_ = 0;
   bool sent_one_way_ = false;
@@ -484,10 +480,7 @@ class Conversation {
   // REQUIRES, here and below: active().
   void wait() { wait_until(Clock::time_point::max()); }
   // False: none within that time.
-  bool wait_for(std::chrono::nanoseconds time) {
-    const auto now = Clock::now();
-    return wait_until(time < Clock::time_point::max() - now ? now + time : Clock::time_point::max());
-  }
+  bool wait_for(std::chrono::nanoseconds time) { return wait_until(sockets::from_now(time)); }
 
   // Whether the answer is a stream. Waits for it, and throws when it is an error at once.
   bool streams() {

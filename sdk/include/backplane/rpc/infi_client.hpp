@@ -255,11 +255,7 @@ class DeferredCall {
   // Polls until the call has ended. Throws as poll().
   void wait() { wait_until(sockets::Clock::time_point::max()); }
   // False: not within that time, which one answer may exceed.
-  bool wait_for(std::chrono::nanoseconds time) {
-    const auto now = sockets::Clock::now();
-    const auto never = sockets::Clock::time_point::max();
-    return wait_until(time < never - now ? now + time : never);
-  }
+  bool wait_for(std::chrono::nanoseconds time) { return wait_until(sockets::from_now(time)); }
   // Waits for the result, once. Throws the call's error, and as poll().
   Value get() {
     wait();
@@ -315,7 +311,7 @@ class DeferredCall {
       take_first();
     }
     while (!poll()) {
-      const auto next = sockets::Clock::now() + interval_;
+      const auto next = sockets::from_now(interval_);
       if (next > until) return false;
       std::this_thread::sleep_until(next);
     }
