@@ -382,6 +382,13 @@ TEST_F(RpcChannels, AServerThatIsSilentFromTheBeginningIsLostAtTheThirdPeriod) {
   EXPECT_EQ(channels_.size(), 0u);
 }
 
+TEST_F(RpcChannels, ItIsLostThereAlsoWhenTheClockIsExact) {
+  open();
+  EXPECT_TRUE(channels_.next_due(second)->heartbeat);
+  EXPECT_TRUE(channels_.next_due(2 * second)->heartbeat);
+  EXPECT_FALSE(channels_.next_due(3 * second)->heartbeat);
+}
+
 TEST_F(RpcChannels, AServerThatFallsSilentIsLostAtTheFirstHeartbeatLaterThanTwoPeriods) {
   const auto channel = open();
   now_ = second / 2;

@@ -423,9 +423,10 @@ class ClientChannels {
   }
 
   // The rule of the real programs: whoever was silent until the first heartbeat is due begins to count there,
-  // and is lost at the first one that is later than two periods.
+  // and is lost at the first one that is later than two periods: the third, also of a clock without
+  // fractions.
   Due beat(Place place, std::int64_t now) {
-    if (place->last_heard == never) place->last_heard = now;
+    if (place->last_heard == never) place->last_heard = now - 1;
     if (now - place->last_heard > lost_after())
       return failed(
           place, {"LostRemote", "Lost remote after " + detail::seconds_text(lost_after()) + "s heartbeat"});
