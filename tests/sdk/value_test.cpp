@@ -116,6 +116,10 @@ TEST(Value, IsWrittenAsJson) {
             R"({"a\u000a\"":[1,-2,2.5,1.0,true,null,{"$bin":"aGkhPw=="}],"3":{"$ext":7,"$bin":"eA=="}})");
   EXPECT_EQ(to_json(Value(std::nan(""))), "null");
   EXPECT_EQ(to_json(Value(0.1)), "0.1");
+  EXPECT_EQ(to_json(Value(20.0)), "20.0");
+  EXPECT_EQ(to_json(Value(-123456.5)), "-123456.5");
+  EXPECT_EQ(to_json(Value(0.1 + 0.2)), "0.30000000000000004");
+  EXPECT_EQ(to_json(Value(1e300)), "1e+300");
   EXPECT_EQ(to_json(Array{Array{}, Map{}}), "[[],{}]");
 }
 

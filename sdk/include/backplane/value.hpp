@@ -205,15 +205,11 @@ inline std::string base64(std::string_view bytes) {
 
 inline std::string number_text(double real) {
   if (!std::isfinite(real)) return "null";  // JSON has no word for it
+  // 15 digits are what every text of a number keeps, 17 what every number needs.
   char digits[40];
-  std::snprintf(digits, sizeof digits, "%.17g", real);
-  for (int precision = 1; precision < 17; ++precision) {
-    char shorter[40];
-    std::snprintf(shorter, sizeof shorter, "%.*g", precision, real);
-    if (std::strtod(shorter, nullptr) == real) {
-      std::copy(std::begin(shorter), std::end(shorter), digits);
-      break;
-    }
+  for (int precision = 15; precision <= 17; ++precision) {
+    std::snprintf(digits, sizeof digits, "%.*g", precision, real);
+    if (std::strtod(digits, nullptr) == real) break;
   }
   std::string out(digits);
   if (out.find_first_of(".e") == std::string::npos) out += ".0";
