@@ -12,6 +12,7 @@
 //   answer    answers calls or streams on a bare ROUTER, with events of the same form: the raw ceiling
 //
 // Prints one line of JSON as bench_load does.
+#include <unistd.h>
 #include <backplane/rpc/event.hpp>
 
 #include <CLI/CLI.hpp>
@@ -76,7 +77,8 @@ std::string id_of(std::size_t slot, char family = '0') {
 std::string uuid_of(std::size_t slot, char family = '0') {
   std::string uuid = "00000000-0000-4000-8000-000000000000";
   write_digits(uuid, 0, slot_digits, slot);
-  uuid[slot_digits + 1] = family;
+  write_digits(uuid, 9, 4, static_cast<std::uint64_t>(::getpid()));  // another load's calls are others
+  uuid[17] = family;
   return uuid;
 }
 
