@@ -616,6 +616,22 @@ TEST(RpcClientConnections, WhenAllAreAwayTheFirstToComeIsUsed) {
   EXPECT_EQ(pending.get(), 1);
 }
 
+TEST(RpcClientConnections, ANameIsResolvedAgainWhenAllItsAddressesWereTriedInVain) {
+  test::RpcServer server;
+  std::atomic<int> asked = 0;
+  ClientHooks hooks;
+  hooks.resolve_endpoint.push_back([&](const std::string&) -> ClientHooks::Addresses {
+    if (++asked == 1) return {{test::free_endpoint(), test::free_endpoint()}};
+    if (asked == 2) throw Error("NoAnswer", "the directory is away");
+    return {{server.endpoint()}};
+  });
+  Client client("name", {.hooks = hooks});
+  auto pending = client.start<int>("add");
+  server.ok(server.request(), 1);
+  EXPECT_EQ(pending.get(), 1);
+  EXPECT_EQ(asked, 3);
+}
+
 // ---- hooks ----
 
 TEST_F(RpcClient, HooksSeeRequestsAndTheirAnswers) {

@@ -120,7 +120,7 @@ namespace detail {
 class Content {
  public:
   Content() = default;
-  // `part` lies within the frame. Short frames hold their bytes themselves, so that the place is no address.
+  // Short frames hold their bytes themselves, so that a place in one is no address.
   Content(sockets::Frame frame, std::size_t offset, std::size_t size)
       : frame_(std::move(frame)), offset_(offset), size_(size) {}
   std::string_view view() const { return frame_.view().substr(offset_, size_); }
@@ -271,17 +271,19 @@ class CallThread {
   }
 
   void end(const CallFailure& why) {
-    std::vector<Command> commands;
     {
       const std::lock_guard lock(mutex_);
       ended_ = true;
       why_ended_ = why;
-      commands.swap(commands_);
+      std::move(commands_.begin(), commands_.end(), std::back_inserter(taken_));
     }
-    link_.close(sent_one_way_ ? one_way_linger : std::chrono::milliseconds(0));
+    try {
+      link_.close(sent_one_way_ ? one_way_linger : std::chrono::milliseconds(0));
+    } catch (const Error&) {  // closed with the context
+    }
     channels_.close_all([&](CallPtr& call) { fail(*call, why); });
-    for (const auto& command : commands)
-      if (command.kind == Command::Kind::open) fail(*command.call, why);
+    for (const auto& command : taken_)
+      if (command.call != nullptr && command.kind == Command::Kind::open) fail(*command.call, why);
   }
 
   // False: the client is being closed, and all that it was told was done.
@@ -745,7 +747,7 @@ class Client {
     Map context;
     auto call = prepared({}, method, std::move(arguments), context);
     call->watched = false;
-    if (options_.heartbeat.count() > 0) call->timeout = {};
+    if (options_.heartbeat.count() > 0 && !options_.passive_heartbeat) call->timeout = {};
     thread_->open(std::move(call));
   }
 

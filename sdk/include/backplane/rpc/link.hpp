@@ -42,7 +42,10 @@ class Link {
 
   // Throws Error "ZmqError".
   Link(const sockets::Context& context, LinkSettings settings)
-      : context_(context), settings_(std::move(settings)), addresses_(settings_.addresses()) {
+      : context_(context),
+        settings_(std::move(settings)),
+        addresses_(settings_.addresses()),
+        several_(!settings_.bind && addresses_.size() > 1) {
     open();
   }
 
@@ -92,7 +95,7 @@ class Link {
     leave();
     if (Clock::now() >= retry_at_) try_open();
   }
-  bool several() const { return !settings_.bind && addresses_.size() > 1; }
+  bool several() const { return several_; }
 
   // Ends. What was sent, but is still on its way, may take so long.
   void close(std::chrono::milliseconds linger) {
@@ -176,6 +179,7 @@ class Link {
   const sockets::Context& context_;
   LinkSettings settings_;
   std::vector<std::string> addresses_;
+  bool several_;  // in the beginning
   std::size_t at_ = 0;
   std::string address_;
   sockets::Socket socket_;
