@@ -76,6 +76,9 @@ class Socket {
   Socket& operator=(const Socket&) = delete;
 
   void* get() const { return handle_.get(); }
+  // Connects to an endpoint that the plan does not have. Throws Error naming it and the reason. `quiet`: says
+  // nothing in the log.
+  void connect(const std::string& endpoint, bool quiet = false);
 
  private:
   struct Close {
@@ -84,7 +87,6 @@ class Socket {
 
   void admit(const SocketPlan& plan);
   void bind(const std::string& endpoint, bool quiet);
-  void connect(const std::string& endpoint, bool quiet);
 
   struct Refusals;
 

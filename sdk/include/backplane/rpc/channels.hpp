@@ -97,8 +97,12 @@ struct ChannelNews {
   std::optional<Error> error = {};  // of a failure
   bool remote = false;              // of a failure: the error is what the server answered
   Event event = {};                 // what came, with its header; nothing when time has passed
-  const char* dropped = nullptr;    // of kind none: why the event is worth nothing; nullptr: it was in order
+  const char* dropped = nullptr;    // of kind none: why the event is worth nothing, not_open for example;
+                                    // nullptr: it was in order
 };
+
+// Why an event is worth nothing that came for a channel which has closed, or never was open.
+inline constexpr const char* not_open = "no such channel is open";
 
 namespace detail {
 
@@ -209,7 +213,7 @@ class ClientChannels {
     ChannelNews<Owner> news;
     if (const auto* wrong = read_event(payload, news.event, settings_.depth)) return drop(wrong);
     const auto found = find(news.event.response_to);
-    if (found == by_id_.end()) return drop("no such channel is open");
+    if (found == by_id_.end()) return drop(not_open);
     const auto place = found->second;
     place->last_heard = now;
     if (news.event.name == event_name::heartbeat) {

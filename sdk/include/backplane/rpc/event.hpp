@@ -37,6 +37,9 @@ inline constexpr std::string_view heartbeat = "_zpc_hb";
 inline constexpr std::string_view more = "_zpc_more";
 }  // namespace event_name
 
+// A key of a request's header by which hosts tell each other how long its asker still waits, in milliseconds.
+inline constexpr std::string_view time_left_key = "timeout_ms";
+
 // msgpack that many events have as their args.
 namespace encoded {
 inline constexpr std::string_view nil = "\xc0";
