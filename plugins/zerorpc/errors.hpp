@@ -16,6 +16,7 @@ struct Failure {
   std::string type;
   std::string message;
   Map attributes = {};
+  std::string traceback = {};  // clients are not told
 };
 
 // Reads an outcome with BP_ERROR.

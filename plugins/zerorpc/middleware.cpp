@@ -16,6 +16,14 @@ constexpr std::array<const char*, hook_count> hook_names = {
 
 }  // namespace
 
+Value decoded_or_nil(std::string_view encoded) {
+  try {
+    return encoded.empty() ? Value() : decode(encoded);
+  } catch (const Malformed&) {
+    return {};
+  }
+}
+
 const char* name_of(Hook hook) { return hook_names[static_cast<std::size_t>(hook)]; }
 
 Middleware::Middleware(Host host, std::vector<std::string> components)

@@ -33,6 +33,8 @@ enum class Hook {
 };
 inline constexpr std::size_t hook_count = 9;
 const char* name_of(Hook hook);
+// What a function of a middleware is told of arguments or a result; nil for what cannot be decoded.
+Value decoded_or_nil(std::string_view encoded);
 
 class Middleware {
  public:

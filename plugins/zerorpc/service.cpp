@@ -16,8 +16,6 @@ namespace {
 using Strategy = ShutdownSettings::Strategy;
 
 constexpr std::int64_t second = 1'000'000'000;
-// A peer's deadline for a call, in milliseconds from now: what hosts tell each other.
-constexpr std::string_view time_left_key = "timeout_ms";
 
 std::string bad_option(const char* option, const std::string& why) {
   return std::string("option \"") + option + "\": " + why;
@@ -73,14 +71,6 @@ std::unique_ptr<Requests> requests_of(const Host& host) {
 }
 
 bool is_built_in(std::string_view method) { return method.starts_with("_zerorpc_"); }
-
-Value decoded_or_nil(std::string_view encoded) {
-  try {
-    return encoded.empty() ? Value() : decode(encoded);
-  } catch (const Malformed&) {
-    return {};
-  }
-}
 
 // Nanoseconds that the encoded milliseconds of a header say; 0: they say nothing that can be used.
 std::int64_t time_left(std::string_view encoded) {
@@ -338,7 +328,7 @@ Message Service::request_of(const rpc::Event& event, zmq_msg_t* payload) const {
   envelope.credit = 1;  // what a client of ZeroRPC has given by asking
   if (timeout_ > 0) envelope.deadline = host_.now() + timeout_;
   if (event.context_pairs <= 2) return request;
-  const auto left = rpc::header_value(event, time_left_key);
+  const auto left = rpc::header_value(event, rpc::time_left_key);
   if (const auto span = time_left(left); span > 0) {
     const auto until = host_.now() + span;
     if (envelope.deadline == 0 || until < envelope.deadline) envelope.deadline = until;
