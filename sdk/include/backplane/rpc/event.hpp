@@ -90,38 +90,59 @@ template <typename Use>
 void for_each_pair(std::string_view pairs, std::uint64_t count, Use&& use) {
   Scanner scanner(pairs);
   for (; count > 0; --count) {
-    const auto* const at = scanner.position();
-    scanner.skip();
-    const auto key = token_of(between(at, scanner.position()));
+    Token key;
+    scanner.skip(key);
     const auto* const value = scanner.position();
     scanner.skip();
     if (is_name(key) && !use(key.content, between(value, scanner.position()))) return;
   }
 }
 
-// nullptr, or what is wrong with the header. Of equal keys the last counts.
-inline const char* read_known_keys(Event& event) {
-  std::string_view version;
-  for_each_pair(event.context, event.context_pairs, [&](std::string_view key, std::string_view value) {
-    if (key == "message_id") event.message_id = value;
-    if (key == "response_to") event.response_to = value;
-    if (key == "v") version = value;
-    return true;
-  });
-  if (event.message_id.empty()) return "there is no message_id";
-  if (!is_id(token_of(event.message_id))) return "message_id is nil, a list or a map";
-  if (!event.response_to.empty()) {
-    const auto token = token_of(event.response_to);
-    if (token.kind == Token::Kind::nil) {
-      event.response_to = {};
-    } else if (!is_id(token)) {
-      return "response_to is a list or a map";
-    }
+// The value of a header's key, encoded, and its beginning; empty when the header has no such key.
+struct HeaderValue {
+  std::string_view encoded;
+  Token token;
+};
+
+// What the protocol itself says in a header. Of equal keys the last counts.
+struct KnownKeys {
+  HeaderValue message_id;
+  HeaderValue response_to;
+  HeaderValue version;
+
+  // nullptr: it is none of them.
+  HeaderValue* find(std::string_view key) {
+    if (key == "message_id") return &message_id;
+    if (key == "response_to") return &response_to;
+    return key == "v" ? &version : nullptr;
   }
-  if (!version.empty()) {
-    const auto token = token_of(version);
-    if (token.kind != Token::Kind::whole) return "the version is no integer";
-    event.version = token.positive ? token.number : 0;
+};
+
+inline bool read_pair(Scanner& scanner, KnownKeys& known) {
+  Token key;
+  if (!scanner.skip(key)) return false;
+  HeaderValue unknown;
+  auto* const place = is_name(key) ? known.find(key.content) : nullptr;
+  auto& value = place != nullptr ? *place : unknown;
+  const auto* const at = scanner.position();
+  if (!scanner.skip(value.token)) return false;
+  value.encoded = between(at, scanner.position());
+  return true;
+}
+
+// nullptr, or what is wrong with the header.
+inline const char* take_known_keys(Event& event, const KnownKeys& known) {
+  if (known.message_id.encoded.empty()) return "there is no message_id";
+  if (!is_id(known.message_id.token)) return "message_id is nil, a list or a map";
+  event.message_id = known.message_id.encoded;
+  if (!known.response_to.encoded.empty() && known.response_to.token.kind != Token::Kind::nil) {
+    if (!is_id(known.response_to.token)) return "response_to is a list or a map";
+    event.response_to = known.response_to.encoded;
+  }
+  if (!known.version.encoded.empty()) {
+    const auto& version = known.version.token;
+    if (version.kind != Token::Kind::whole) return "the version is no integer";
+    event.version = version.positive ? version.number : 0;
   }
   return nullptr;
 }
@@ -139,19 +160,18 @@ inline const char* read_event(std::string_view payload, Event& event, std::size_
   if (!scanner.next(token)) return scanner.reason();
   if (token.kind != Token::Kind::map) return "the header is no map";
   event.context_pairs = token.number;
+  detail::KnownKeys known;
   const auto* at = scanner.position();
-  for (auto left = token.number * 2; left > 0; --left)
-    if (!scanner.skip()) return scanner.reason();
+  for (auto left = token.number; left > 0; --left)
+    if (!detail::read_pair(scanner, known)) return scanner.reason();
   event.context = detail::between(at, scanner.position());
-  at = scanner.position();
-  if (!scanner.skip()) return scanner.reason();
-  const auto name = token_of(detail::between(at, scanner.position()));
-  event.named = detail::is_name(name);
-  if (event.named) event.name = name.content;
+  if (!scanner.skip(token)) return scanner.reason();
+  event.named = detail::is_name(token);
+  if (event.named) event.name = token.content;
   at = scanner.position();
   if (!scanner.skip()) return scanner.reason();
   event.args = detail::between(at, scanner.position());
-  return detail::read_known_keys(event);
+  return detail::take_known_keys(event, known);
 }
 
 // Calls `use(key, value)` for each pair of the header, the value encoded, until it returns false.

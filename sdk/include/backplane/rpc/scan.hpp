@@ -102,31 +102,44 @@ class Scanner {
 
   // Reads over one value with all that is in it. False: see reason().
   bool skip() {
+    Token first;
+    return skip(first);
+  }
+  // The same; `first` is the value's beginning, as next() reads it.
+  bool skip(Token& first) {
+    if (!next(first)) return false;
+    return !is_container(first) || skip_items(first);
+  }
+
+ private:
+  static bool is_container(const Token& token) {
+    return token.kind == Token::Kind::list || token.kind == Token::Kind::map;
+  }
+  // Reads over what is in a list or map that has begun.
+  bool skip_items(const Token& begun) {
     struct Level {
       std::uint64_t left;
       bool map;
     };
     std::array<Level, deepest> open;
     std::size_t height = 0;
-    Token token;
+    Token token = begun;
     while (true) {
-      if (!next(token)) return false;
-      if (height > 0 && for_peer_ && open[height - 1].map && open[height - 1].left % 2 == 0 &&
-          token.kind != Token::Kind::text && token.kind != Token::Kind::bytes)
-        return refuse("a key of a map is neither text nor bytes");
-      if (const bool map = token.kind == Token::Kind::map; map || token.kind == Token::Kind::list) {
-        if (height == depth_) return refuse("nested too deeply");
-        if (token.number > 0) {
-          open[height++] = {map ? token.number * 2 : token.number, map};
-          continue;
-        }
+      if (is_container(token) && height == depth_) return refuse("nested too deeply");
+      if (is_container(token) && token.number > 0) {
+        const bool map = token.kind == Token::Kind::map;
+        open[height++] = {map ? token.number * 2 : token.number, map};
+      } else {
+        while (height > 0 && --open[height - 1].left == 0) --height;
       }
-      while (height > 0 && --open[height - 1].left == 0) --height;
       if (height == 0) return true;
+      if (!next(token)) return false;
+      const bool key = open[height - 1].map && open[height - 1].left % 2 == 0;
+      if (key && for_peer_ && token.kind != Token::Kind::text && token.kind != Token::Kind::bytes)
+        return refuse("a key of a map is neither text nor bytes");
     }
   }
 
- private:
   bool refuse(const char* reason) {
     reason_ = reason;
     return false;
