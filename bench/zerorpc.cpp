@@ -432,19 +432,12 @@ class Answers {
   static void send(const Socket& router, Frame& way, std::string_view response_to, std::string_view name,
                    std::string_view front, std::string_view args) {
     static const auto own_id = id_of(0);
-    static const auto around = answer(own_id, "", "").size();
-    struct Out {
-      char* at;
-      void append(const char* bytes, std::size_t count) {
-        std::memcpy(at, bytes, count);
-        at += count;
-      }
-    };
+    const rpc::EventParts parts{
+        .id = own_id, .response_to = response_to, .name = name, .args_front = front, .args = args};
     Frame delimiter;
-    Frame event(around + name.size() + front.size() + args.size());
-    Out out{event.data()};
-    rpc::write_event(
-        out, {.id = own_id, .response_to = response_to, .name = name, .args_front = front, .args = args});
+    Frame event(rpc::size_of(parts));
+    rpc::Memory memory{event.data()};
+    rpc::write_event(memory, parts);
     way.send(router, ZMQ_SNDMORE);
     delimiter.send(router, ZMQ_SNDMORE);
     event.send(router, 0);

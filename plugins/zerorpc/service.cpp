@@ -513,11 +513,9 @@ Delivered Service::send(const Way& way, const rpc::EventParts& event) {
   }
   zmq::Frame delimiter;
   if (zmq_msg_send(delimiter.raw(), socket, flags) < 0) return Delivered::gone;
-  payload_.clear();
-  rpc::write_event(payload_, event);
-  zmq::Frame payload(payload_);
-  constexpr std::size_t worth_keeping = 1 << 16;
-  if (payload_.capacity() > worth_keeping) std::string().swap(payload_);
+  zmq::Frame payload(rpc::size_of(event));
+  rpc::Memory memory{payload.data()};
+  rpc::write_event(memory, event);
   return zmq_msg_send(payload.raw(), socket, ZMQ_DONTWAIT) < 0 ? Delivered::gone : Delivered::yes;
 }
 

@@ -163,8 +163,7 @@ class Service {
   Middleware middleware_;
   Shutdown shutdown_;
   Control control_;
-  std::string key_;      // of the event that is looked at
-  std::string payload_;  // of the event that is sent
+  std::string key_;  // of the event that is looked at
   Counter requests_;
   Counter errors_;
   Counter duplicates_;

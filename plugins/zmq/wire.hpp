@@ -16,6 +16,10 @@ namespace backplane::zmq {
 class Frame {
  public:
   Frame() { zmq_msg_init(&raw_); }
+  // Of so many bytes, to be written. Throws std::bad_alloc.
+  explicit Frame(std::size_t size) {
+    if (zmq_msg_init_size(&raw_, size) != 0) throw std::bad_alloc();
+  }
   // Throws std::bad_alloc.
   explicit Frame(std::string_view bytes) : Frame() { assign_frame(raw_, bytes); }
   Frame(Frame&& other) noexcept : Frame() { zmq_msg_move(&raw_, &other.raw_); }
@@ -28,6 +32,7 @@ class Frame {
   ~Frame() { zmq_msg_close(&raw_); }
 
   zmq_msg_t* raw() { return &raw_; }
+  char* data() { return static_cast<char*>(zmq_msg_data(&raw_)); }
   std::string_view view() const { return frame_view(raw_); }
 
  private:

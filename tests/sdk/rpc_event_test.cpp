@@ -460,6 +460,18 @@ TEST(RpcWriting, PairsOfTheHeaderOfAnyNumber) {
   }
 }
 
+TEST(RpcWriting, TheSizeOfAnEventIsKnownBeforeItIsWritten) {
+  for (const std::size_t size : {0u, 31u, 32u, 70'000u}) {
+    const std::string name(size, 'n');
+    const EventParts parts{.id = some_id, .response_to = some_id, .name = name, .args = "\x90"};
+    std::string memory(size_of(parts), '?');
+    Memory out{memory.data()};
+    write_event(out, parts);
+    EXPECT_EQ(memory, event(parts)) << size;
+    EXPECT_EQ(out.at, memory.data() + memory.size()) << size;
+  }
+}
+
 // ---- ids --------------------------------------------------------------------------------------------
 
 TEST(RpcEventIds, Are32HexDigitsAndNeverTheSame) {

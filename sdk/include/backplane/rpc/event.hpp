@@ -358,10 +358,26 @@ void write_event(Out& out, const EventParts& parts) {
   put(parts.args);
 }
 
+// How many bytes write_event appends.
+inline std::size_t size_of(const EventParts& parts) {
+  struct Counter {
+    std::size_t bytes = 0;
+    void append(const char*, std::size_t count) { bytes += count; }
+  };
+  Counter counter;
+  write_event(counter, parts);
+  return counter.bytes;
+}
+
+// For write_event: memory with room for the event, e.g. that of a frame.
+struct Memory {
+  char* at;
+  void append(const char* bytes, std::size_t count) { at = std::copy_n(bytes, count, at); }
+};
+
 inline std::string event(const EventParts& parts) {
   std::string out;
-  out.reserve(96 + parts.context.size() + parts.response_to.size() + parts.name.size() +
-              parts.args_front.size() + parts.args.size());
+  out.reserve(size_of(parts));
   write_event(out, parts);
   return out;
 }

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -74,22 +73,9 @@ inline Map decoded_context(std::string_view pairs, std::uint64_t count) {
 
 // An event, written straight into a frame.
 inline sockets::Frame frame_of(const EventParts& parts) {
-  struct Counter {
-    std::size_t size = 0;
-    void append(const char*, std::size_t count) { size += count; }
-  };
-  struct Writer {
-    char* at;
-    void append(const char* from, std::size_t count) {
-      if (count > 0) std::memcpy(at, from, count);
-      at += count;
-    }
-  };
-  Counter counter;
-  write_event(counter, parts);
-  sockets::Frame frame(counter.size);
-  Writer writer{frame.data()};
-  write_event(writer, parts);
+  sockets::Frame frame(size_of(parts));
+  Memory memory{frame.data()};
+  write_event(memory, parts);
   return frame;
 }
 
