@@ -128,6 +128,38 @@ TEST(Quickstart, RefusesAFileItCannotReadBeforeBuilding) {
 
 TEST(Quickstart, RefusesAnUnknownFlag) { EXPECT_EQ(run_tool({script("quickstart"), "--fast"}).exit_code, 2); }
 
+class Snippets : public ::testing::Test {
+ protected:
+  Outcome fill(const std::string& text) {
+    return run_tool({script("include-code"), folder_.file("page.md", text).string()});
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Snippets, AreTakenFromTheFileThatIsNamed) {
+  const std::string mark =
+      "<!-- code: examples/first/CMakeLists.txt from \"project\" to \"find_package\" -->\n";
+  const auto outcome = fill("# A page\n" + mark + "```cmake\nan old line\n```\n");
+  EXPECT_EQ(outcome.output,
+            "# A page\n" + mark +
+                "```cmake\nproject(first LANGUAGES CXX)\nfind_package(Backplane REQUIRED)\n```\n");
+}
+
+TEST_F(Snippets, ThatAreNoLongerThereAreMistakes) {
+  const std::string file = "<!-- code: examples/first/CMakeLists.txt from ";
+  EXPECT_EQ(fill(file + "\"nothing\" to \"find_package\" -->\n```cmake\n```\n").exit_code, 1);
+  const auto outcome = fill(file + "\"project\" to \"nothing\" -->\n```cmake\n```\n");
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.errors,
+              HasSubstr("page.md:2: examples/first/CMakeLists.txt has no line with \"nothing\""));
+}
+
+TEST_F(Snippets, OfCppThatNameNoFileAreMistakes) {
+  const auto outcome = fill("Look:\n\n```cpp\nint x;\n```\n");
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.errors, HasSubstr("page.md:3: a block of C++ must follow a line that names its file"));
+}
+
 TEST(Gates, AreNamedWhenOneIsUnknown) {
   const auto outcome = run_tool({BACKPLANE_SOURCE_DIR "/.ci/run", "--only", "nonsense"});
   EXPECT_EQ(outcome.exit_code, 1);
