@@ -216,8 +216,8 @@ bool ComponentReader::read_kind(const Entry& entry, Declared& component) {
 // A kind that has an option of its own for a common key sees to it itself: then the host sets no bound.
 void ComponentReader::leave_bounds_to_kind(Declared& component) {
   auto& settings = component.settings;
-  if (find_option(*component.kind, "timeout") != nullptr) settings.timeout = Nanoseconds(0);
-  if (find_option(*component.kind, "in_flight") != nullptr)
+  if (common_key(*component.kind, "timeout") == nullptr) settings.timeout = Nanoseconds(0);
+  if (common_key(*component.kind, "in_flight") == nullptr)
     settings.in_flight = static_cast<std::uint32_t>(find_key(component_keys(), "in_flight")->maximum);
 }
 

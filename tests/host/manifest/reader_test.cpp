@@ -105,7 +105,7 @@ TEST_F(Reading, LetsAKindsOwnOptionWinOverACommonKey) {
   read("plugins: [lab]\ncomponents: {own: {kind: lab.own, timeout: 2KiB}}\n");
   ASSERT_TRUE(result_.manifest) << errors();
   EXPECT_EQ(component("own").options.at("timeout").integer, 2048);
-  EXPECT_EQ(component("own").timeout, std::chrono::seconds(30));
+  EXPECT_EQ(component("own").timeout, std::chrono::seconds(0)) << "the kind sees to it itself";
 }
 
 TEST_F(Reading, KnowsThatAKindBlocks) {
