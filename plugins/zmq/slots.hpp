@@ -1,6 +1,6 @@
-// What is under way, found again by number. A number comes again only when its slot was used 268 million times,
-// so a late or forged one finds nothing. Its four highest bits are 0. Values are kept when their slot is free
-// and reused, so steady work allocates nothing.
+// What is under way, found again by number. A number comes again only when its slot was used 268 million
+// times, so a late or forged one finds nothing. Its four highest bits are 0. Values are kept when their slot
+// is free and reused, so steady work allocates nothing.
 #pragma once
 
 #include <cstddef>

@@ -22,8 +22,7 @@ class PalmClient {
  public:
   // Asks the server's db address for what it needs; `sub_address`: that of the last server, when it is
   // another one. Throws std::runtime_error when it does not answer.
-  explicit PalmClient(const std::string& db, std::string sub_address = {},
-                      std::string uuid = new_uuid())
+  explicit PalmClient(const std::string& db, std::string sub_address = {}, std::string uuid = new_uuid())
       : uuid_(std::move(uuid)), db_(ZMQ_REQ), sub_address_(std::move(sub_address)) {
     db_.set(ZMQ_ROUTING_ID, uuid_).connect(db);
     name_ = get("name");
