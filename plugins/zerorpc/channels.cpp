@@ -70,11 +70,14 @@ void Channels::make_key(std::string& key, std::span<const zmq_msg_t> way, std::s
 
 std::uint64_t Channels::open(std::string_view key, std::size_t id_size, const rpc::Event& request,
                              bool passive) {
-  if (by_key_.contains(key)) return 0;
   const auto number = slots_.take();
   auto& channel = *slots_.find(number);
-  channel.way.clear();
   channel.key.assign(key);
+  if (!enter(number, channel)) {
+    slots_.release(number);
+    return 0;
+  }
+  channel.way.clear();
   channel.id_size = id_size;
   channel.version = request.version;
   channel.context.clear();
@@ -86,7 +89,6 @@ std::uint64_t Channels::open(std::string_view key, std::size_t id_size, const rp
   channel.retrying = false;
   channel.last_heard = 0;
   channel.beats = Channel::Beats::none;
-  by_key_.emplace(channel.key, number);
   open_gauge_.set(static_cast<std::int64_t>(slots_.size()));
   if (settings_.heartbeat == 0) return number;
   // Version 1 has passive servers.
@@ -98,11 +100,21 @@ std::uint64_t Channels::open(std::string_view key, std::size_t id_size, const rp
   return number;
 }
 
+// False: there is one of this key.
+bool Channels::enter(std::uint64_t number, Channel& channel) {
+  if (channel.entry.empty()) return by_key_.emplace(channel.key, number).second;
+  channel.entry.key() = channel.key;
+  channel.entry.mapped() = number;
+  auto entered = by_key_.insert(std::move(channel.entry));
+  channel.entry = std::move(entered.node);
+  return entered.inserted;
+}
+
 void Channels::close(std::uint64_t number) {
   auto& channel = *slots_.find(number);
   if (channel.beats == Channel::Beats::active) beats_.remove(number);
   channel.beats = Channel::Beats::none;
-  by_key_.erase(channel.key);
+  channel.entry = by_key_.extract(channel.key);
   channel.outbox.clear();
   slots_.release(number);
   open_gauge_.set(static_cast<std::int64_t>(slots_.size()));

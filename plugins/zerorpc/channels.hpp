@@ -33,6 +33,9 @@ struct Answer {
   std::string_view args = {};
 };
 
+// Numbers of channels; views of the channels' own keys.
+using ChannelsByKey = std::unordered_map<std::string_view, std::uint64_t>;
+
 // One conversation with a client. What a channel is for, its layer notes in it.
 struct Channel {
   Way way;
@@ -55,6 +58,8 @@ struct Channel {
   friend class Heartbeats;
   enum class Beats : std::uint8_t { none, listening, active };
 
+  ChannelsByKey::node_type
+      entry;  // of the slot's last channel, to be used again; empty while this one is open
   std::uint32_t credit = 1;
   struct Outgoing {
     std::string name;
@@ -142,6 +147,7 @@ class Channels {
   void close(std::uint64_t number);
 
  private:
+  bool enter(std::uint64_t number, Channel& channel);
   Delivered send(Channel& channel, const Answer& answer, bool with_context);
   void note_heartbeat(std::uint64_t number, Channel& channel);
   void add_credit(std::uint64_t number, Channel& channel, std::uint64_t credit);
@@ -157,7 +163,7 @@ class Channels {
   Settings settings_;
   Callbacks callbacks_;
   ChannelSlots slots_;
-  std::unordered_map<std::string_view, std::uint64_t> by_key_;  // views of the channels' own keys
+  ChannelsByKey by_key_;
   Heartbeats beats_{slots_};
   Timer beat_timer_;
   std::vector<std::uint64_t> full_;  // channels whose peers did not read
