@@ -178,7 +178,9 @@ std::string error_result(const Failure& failure, const ErrorClasses& classes) {
 std::string success_result(std::string_view encoded_value) {
   if (const auto* why = rpc::why_unreadable(encoded_value))
     return error_result(infi_error::return_value, "the result cannot be sent: " + std::string(why));
-  std::string out = "\x82";
+  std::string out;
+  out.reserve(32 + encoded_value.size());
+  out += '\x82';
   append_key(out, "code");
   append_key(out, "success");
   append_key(out, "result");

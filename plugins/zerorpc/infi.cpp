@@ -16,26 +16,40 @@ namespace backplane::zerorpc {
 namespace {
 
 constexpr std::string_view empty_map = "\x80";
-constexpr std::string_view no_arguments = "\x90";
 
 std::string encoded(const Value& value) { return success_result(encode(value)); }
 
-// Eight random hex digits: what the log lines of a request begin with.
-std::string new_tag() { return new_uuid().substr(0, 8); }
+// What a call says about itself, encoded; empty: nothing.
+struct Meta {
+  std::string_view method;
+  std::string_view uuid;
+  std::string_view tag;
+};
 
-std::optional<std::string_view> text_in(const Value& map, std::string_view key) {
-  const auto* value = map.find(key);
-  if (value == nullptr || value->is_nil()) return std::nullopt;
-  if (const auto* words = value->get_if<std::string>()) return *words;
-  if (const auto* bytes = value->get_if<Bytes>()) return bytes->content;
-  return std::nullopt;
+Meta meta_of(std::string_view encoded) {
+  Meta meta;
+  rpc::for_each_in_map(encoded, [&](std::string_view key, std::string_view value) {
+    const auto told = value == rpc::encoded::nil ? std::string_view() : value;
+    if (key == "method") meta.method = told;
+    if (key == "uuid") meta.uuid = told;
+    if (key == "request_id_tag") meta.tag = told;
+    return true;
+  });
+  return meta;
 }
 
-// The parts of [meta, args, kwargs], encoded; nothing when it is no list of three.
-std::optional<std::array<std::string_view, 3>> three_parts(std::string_view list) {
-  rpc::Scanner scanner(list);
+bool is_uuid(std::string_view encoded) {
+  const auto content = rpc::text_of(encoded);
+  return content && content->size() <= Requests::kLongestUuid;
+}
+
+// The parts of the only argument of on_call, encoded; nothing when it is no list of three.
+std::optional<std::array<std::string_view, 3>> three_parts(std::string_view args) {
+  rpc::Scanner scanner(args);
   rpc::Token token;
-  if (!scanner.next(token) || token.kind != rpc::Token::Kind::list || token.number != 3) return std::nullopt;
+  for (const std::uint64_t length : {1U, 3U})
+    if (!scanner.next(token) || token.kind != rpc::Token::Kind::list || token.number != length)
+      return std::nullopt;
   std::array<std::string_view, 3> parts;
   for (auto& part : parts) {
     const auto* const at = scanner.position();
@@ -74,33 +88,29 @@ Infi::~Infi() = default;
 
 Infi::Asked Infi::read(std::string_view args) {
   Asked asked;
-  const auto argument = rpc::only_element(args);
-  const auto parts = argument ? three_parts(*argument) : std::nullopt;
+  const auto parts = three_parts(args);
   if (!parts) {
     asked.wrong = "on_call takes one list of three: what is called, its arguments, its named arguments";
     return asked;
   }
   const auto& [meta, positional, named] = *parts;
-  Value about;
-  if (kind_of(meta) == rpc::Token::Kind::map) about = decode(meta);
-  const auto method = text_in(about, "method");
-  const auto* uuid = about.find("uuid");
+  const auto about = meta_of(meta);
+  const auto method = rpc::text_of(about.method);
   if (!method) {
     asked.wrong = "the call names no method";
   } else if (kind_of(positional) != rpc::Token::Kind::list) {
     asked.wrong = "the arguments are no list";
   } else if (kind_of(named) != rpc::Token::Kind::map) {
     asked.wrong = "the named arguments are no map";
-  } else if (uuid != nullptr && !uuid->is_nil() &&
-             (!text_in(about, "uuid") || text_in(about, "uuid")->size() > Requests::kLongestUuid)) {
+  } else if (!about.uuid.empty() && !is_uuid(about.uuid)) {
     asked.wrong = "the uuid is no text of at most 256 bytes";
   }
   if (!asked.wrong.empty()) return asked;
   asked.method = *method;
-  asked.uuid = text_in(about, "uuid").value_or("");
+  asked.uuid = rpc::text_of(about.uuid).value_or("");
   if (asked.uuid.empty()) asked.uuid = new_uuid();
-  asked.tag = text_in(about, "request_id_tag").value_or("");
-  if (asked.tag.empty()) asked.tag = new_tag();
+  asked.tag = rpc::text_of(about.tag).value_or("");
+  if (asked.tag.empty()) asked.tag = tags_.next().substr(0, 8);
   asked.args = positional;
   asked.kwargs = named;
   return asked;
@@ -147,7 +157,8 @@ const Infi::BuiltIn* Infi::built_in(std::string_view method) {
 // Throws Error of class InvalidCallArguments.
 Array Infi::arguments_of(const BuiltIn& method, const Asked& asked) {
   auto arguments = decode_arguments(asked.args);
-  for (auto& [name, value] : decode_named_arguments(asked.kwargs)) {
+  auto named = asked.kwargs == empty_map ? Map() : decode_named_arguments(asked.kwargs);
+  for (auto& [name, value] : named) {
     if (method.parameter == nullptr || *name.get_if<std::string>() != method.parameter)
       throw Error(infi_error::arguments, asked.method + " has no argument " + describe(name));
     arguments.push_back(std::move(value));
@@ -262,12 +273,11 @@ std::uint64_t Infi::add(const Asked& asked, bool immediate) {
   active.uuid = immediate ? std::string() : asked.uuid;
   active.tag = asked.tag;
   active.method = asked.method;
-  if (!immediate) by_uuid_[asked.uuid] = number | cookie_mark;
+  if (!immediate) by_uuid_.emplace(active.uuid, number | cookie_mark);
   return number | cookie_mark;
 }
 
 void Infi::call(std::uint64_t cookie, const Asked& asked, const Method& method, zmq_msg_t* payload) {
-  host_.log(Severity::debug, "[" + asked.tag + "] call of " + asked.method + ", " + asked.uuid);
   Message request = host_.message();
   request.append_part(payload, asked.args);
   if (asked.kwargs != empty_map) request.append_part(payload, asked.kwargs);
@@ -311,10 +321,11 @@ void Infi::take_outcome(const Message& outcome) {
 // Answers all who wait. Who got a token, or did not get this answer, finds the result kept.
 void Infi::end(std::uint64_t cookie, std::string result) {
   const auto number = cookie & ~cookie_mark;
-  const Active active = std::move(*active_.find(number));
+  auto& ended = *active_.find(number);
+  if (!ended.uuid.empty()) by_uuid_.erase(ended.uuid);
+  const Active active = std::move(ended);
   active_.release(number);
   bool kept = active.promised;
-  if (!active.uuid.empty()) by_uuid_.erase(active.uuid);
   for (const auto channel : active.waiting)
     if (!answer(channel, result)) kept = true;
   if (!active.uuid.empty()) {
@@ -335,26 +346,33 @@ void Infi::wait(std::uint64_t cookie, std::uint64_t channel, const Method& metho
   const auto own = method.function.max_response_time;
   const auto span = (own.count() > 0 ? own : settings_.max_response_time).count();
   const auto when = host_.now() + span;
-  const bool first = due_.empty() || when < due_.top().when;
-  due_.push({when, cookie, channel});
-  if (first) arm();
+  auto& line = due_[span];
+  while (!line.empty() && !wanted(line.front().cookie)) line.pop_front();  // they have ended
+  line.push_back({when, cookie, channel});
+  wake_up_at(when);
 }
 
-void Infi::arm() {
-  due_timer_.end();
-  if (due_.empty()) return;
-  const auto left = std::max<std::int64_t>(0, due_.top().when - host_.now());
-  due_timer_ = host_.after(std::chrono::nanoseconds(left), [this] { pass_due(); });
+// ... at the latest.
+void Infi::wake_up_at(std::int64_t when) {
+  if (due_timer_.active() && due_timer_at_ <= when) return;
+  due_timer_at_ = when;
+  const auto left = std::max<std::int64_t>(0, when - host_.now());
+  due_timer_ = host_.after(std::chrono::nanoseconds(left), [this] {
+    due_timer_.end();
+    pass_due();
+  });
 }
 
 void Infi::pass_due() {
   const auto now = host_.now();
-  while (!due_.empty() && due_.top().when <= now) {
-    const auto due = due_.top();
-    due_.pop();
-    defer(due.cookie, due.channel);
+  for (auto& [span, line] : due_) {
+    while (!line.empty() && line.front().when <= now) {
+      const auto due = line.front();
+      line.pop_front();
+      defer(due.cookie, due.channel);
+    }
+    if (!line.empty()) wake_up_at(line.front().when);
   }
-  arm();
 }
 
 void Infi::defer(std::uint64_t cookie, std::uint64_t channel) {

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <backplane/host.hpp>
+#include <backplane/rpc/event.hpp>
 #include <backplane/value.hpp>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
-#include <queue>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -87,11 +89,11 @@ class Infi {
     std::uint64_t correlation = 0;
     bool begun = false;
   };
+  // When a channel gets the token, if its function has not ended by then.
   struct Due {
     std::int64_t when;
     std::uint64_t cookie;
     std::uint64_t channel;
-    bool operator<(const Due& other) const { return when > other.when; }
   };
   // A method that every service has.
   struct BuiltIn {
@@ -101,7 +103,7 @@ class Infi {
   };
 
   bool answer(std::uint64_t channel, const std::string& result);
-  static Asked read(std::string_view args);
+  Asked read(std::string_view args);
   static const BuiltIn* built_in(std::string_view method);
   static Array arguments_of(const BuiltIn& method, const Asked& asked);
   void serve_built_in(std::uint64_t channel, const BuiltIn& method, const Asked& asked);
@@ -110,7 +112,7 @@ class Infi {
   bool is_deferred(const Method& method) const;
   void call(std::uint64_t cookie, const Asked& asked, const Method& method, zmq_msg_t* payload);
   void wait(std::uint64_t cookie, std::uint64_t channel, const Method& method);
-  void arm();
+  void wake_up_at(std::int64_t when);
   void pass_due();
   void defer(std::uint64_t cookie, std::uint64_t channel);
   void promise(const std::string& uuid, std::uint64_t channel);
@@ -130,9 +132,11 @@ class Infi {
   Calls& calls_;
   std::unique_ptr<Requests> requests_;
   zmq::Slots<Active> active_;
-  std::unordered_map<std::string, std::uint64_t> by_uuid_;
-  std::priority_queue<Due> due_;
+  std::unordered_map<std::string_view, std::uint64_t> by_uuid_;  // cookies; views of the uuids of active_
+  std::map<std::int64_t, std::deque<Due>> due_;  // by how long they wait; each in order of time
+  std::int64_t due_timer_at_ = 0;
   Timer due_timer_;
+  rpc::EventIds tags_;
 };
 
 }  // namespace backplane::zerorpc

@@ -159,6 +159,7 @@ void Requests::drop_delivered() {
 
 // Those whose time to be fetched again is over are gone exactly then, whenever the collector looks.
 void Requests::drop_spent() {
+  if (delivered_.empty()) return;
   const auto redeliver = limits_.redeliver.value_or(limits_.keep).count();
   const auto now = host_.now();
   bool dropped = false;

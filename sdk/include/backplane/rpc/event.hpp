@@ -174,6 +174,17 @@ inline const char* read_event(std::string_view payload, Event& event, std::size_
   return detail::take_known_keys(event, known);
 }
 
+// Calls `use(key, value)` for each pair of an encoded map, the value encoded, until it returns false. Of
+// anything but a map there are none. REQUIRES: it was read over before.
+template <typename Use>
+void for_each_in_map(std::string_view map, Use&& use) {
+  Scanner scanner(map);
+  Token token;
+  if (!scanner.next(token) || token.kind != Token::Kind::map) return;
+  detail::for_each_pair(detail::between(scanner.position(), map.data() + map.size()), token.number,
+                        std::forward<Use>(use));
+}
+
 // Calls `use(key, value)` for each pair of the header, the value encoded, until it returns false.
 template <typename Use>
 void for_each_header(const Event& event, Use&& use) {
