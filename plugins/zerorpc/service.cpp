@@ -16,6 +16,7 @@ namespace {
 using Strategy = ShutdownSettings::Strategy;
 
 constexpr std::int64_t second = 1'000'000'000;
+constexpr std::int64_t look_up_pause = second / 10;  // clients may ask for what there is not as fast as they can
 
 std::string bad_option(const char* option, const std::string& why) {
   return std::string("option \"") + option + "\": " + why;
@@ -179,7 +180,7 @@ void Service::start() {
   look_up_functions();
   for (const auto& component : components_)
     if (!offered_.has_component(component))
-      host_.warn("option \"functions\": component " + component + " publishes no function");
+      host_.warn("option \"functions\": component " + component + " publishes no function yet");
   socket_.emplace(host_, ZMQ_ROUTER, plan_,
                   [](void* socket) { zmq::set_option(socket, "send_hwm", ZMQ_ROUTER_MANDATORY, 1); });
   watch_ = host_.watch_socket(socket_->get(), BP_READABLE | BP_ALWAYS, [this](std::uint32_t) { receive(); });
@@ -392,7 +393,7 @@ Value Service::introspect(std::string_view method, const Array& arguments) const
 // nullptr: no component has it. One that begins to publish later is found later.
 const Method* Service::find(std::string_view method) {
   const auto* found = offered_.find(method);
-  if (found != nullptr || host_.now() - looked_up_ < second) return found;
+  if (found != nullptr || host_.now() - looked_up_ < look_up_pause) return found;
   look_up_functions();
   return offered_.find(method);
 }
