@@ -102,6 +102,8 @@ void Client::stop() {
     detach(*calls_.find(number));
     answer(number, ending);
   }
+  if (const auto left = calls_.size() - lessons_running_; left > 0)
+    host_.warn(std::to_string(left) + " calls for which nobody waits are given up");
   remotes_.stop();
 }
 
@@ -115,31 +117,30 @@ Taken Client::on_message(Message& message) {
   const bp_envelope envelope = message.envelope();
   const bool answers = message.wants_reply() && !message.has(BP_SIGNAL);
   try {
-    Request request(std::move(message));
-    if (!infi_ && request.has_named()) request.arrange(lessons_.find(request.method()));
-    const auto size = request.arguments().size() + request.named().size();
-    if (size > max_payload_)
-      throw Error("TypeError", "the arguments of " + std::string(request.method()) + " have " +
-                                   std::to_string(size) + " bytes; at most " + std::to_string(max_payload_) +
-                                   " are sent (option max_payload)");
-    const auto number = calls_.take();
-    auto& call = *calls_.find(number);
-    call = Call();
-    call.envelope = envelope;
-    call.answers = answers;
-    call.request = std::move(request);
-    begin(number);
-  } catch (const Malformed&) {
-    throw;
+    begin(envelope, answers, Request(std::move(message)));
   } catch (const Error& error) {
+    const bool no_call = message && dynamic_cast<const Malformed*>(&error) != nullptr;
+    if (no_call) throw;  // the host counts it
     failures_.add();
     if (answers) reply_with(host_, envelope, failure_of(error));
   }
   return Taken::yes;
 }
 
-void Client::begin(std::uint64_t number) {
+// Throws Error for arguments that cannot be sent.
+void Client::begin(const bp_envelope& envelope, bool answers, Request request) {
+  if (!infi_ && request.has_named()) request.arrange(lessons_.find(request.method()));
+  const auto size = request.arguments().size() + request.named().size();
+  if (size > max_payload_)
+    throw Error("TypeError", "the arguments of " + std::string(request.method()) + " have " +
+                                 std::to_string(size) + " bytes; at most " + std::to_string(max_payload_) +
+                                 " are sent (option max_payload)");
+  const auto number = calls_.take();
   auto& call = *calls_.find(number);
+  call = Call();
+  call.envelope = envelope;
+  call.answers = answers;
+  call.request = std::move(request);
   calls_counter_.add();
   call.method = call.request.method();
   call.takes_items = call.answers && (call.envelope.flags & BP_STREAM) != 0;

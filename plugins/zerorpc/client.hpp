@@ -130,7 +130,7 @@ class Client {
     bool told = false;  // the failure is what the server answered
   };
 
-  void begin(std::uint64_t number);
+  void begin(const bp_envelope& envelope, bool answers, Request request);
   void look_at(std::uint64_t number);
   void look_at(std::uint64_t number, Hook hook, const Value& event,
                std::function<void(const std::vector<Value>&)> next);

@@ -3,8 +3,6 @@
 #include <zmq.h>
 
 #include <algorithm>
-#include <cstring>
-#include <new>
 #include <utility>
 
 #include "zmq/socket_options.hpp"
@@ -15,34 +13,6 @@ namespace backplane::zerorpc {
 namespace {
 
 constexpr auto open_again_after = std::chrono::seconds(1);
-
-// How long what is written into it would be.
-struct Measure {
-  std::size_t size = 0;
-  void append(const char*, std::size_t count) { size += count; }
-};
-// Room of that length.
-struct Room {
-  char* at;
-  void append(const char* from, std::size_t count) {
-    if (count > 0) std::memcpy(at, from, count);
-    at += count;
-  }
-};
-
-// An event in a frame. Throws std::bad_alloc.
-zmq::Frame frame_of(const rpc::EventParts& event) {
-  Measure measure;
-  rpc::write_event(measure, event);
-  zmq::Frame frame;
-  zmq_msg_t fresh;
-  if (zmq_msg_init_size(&fresh, measure.size) != 0) throw std::bad_alloc();
-  Room room{static_cast<char*>(zmq_msg_data(&fresh))};
-  rpc::write_event(room, event);
-  zmq_msg_move(frame.raw(), &fresh);
-  zmq_msg_close(&fresh);
-  return frame;
-}
 
 }  // namespace
 
@@ -156,8 +126,10 @@ void Remote::close(const rpc::ChannelId& channel) { channels_.close(channel); }
 
 // A socket without a limit takes everything; when its connection breaks, all channels are told to be lost.
 void Remote::send(const rpc::EventParts& event) {
-  auto payload = frame_of(event);
   zmq::Frame delimiter;
+  zmq::Frame payload(rpc::size_of(event));
+  rpc::Memory memory{payload.data()};
+  rpc::write_event(memory, event);
   if (zmq_msg_send(delimiter.raw(), socket_->get(), ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0)
     zmq_msg_send(payload.raw(), socket_->get(), ZMQ_DONTWAIT);
 }

@@ -259,6 +259,14 @@ TEST_F(ZerorpcClientWithNames, ThatDoNotFitAreRefused) {
   EXPECT_EQ(result(), "InvalidCallArguments: scale: parameter \"value\" is missing");
 }
 
+TEST_F(ZerorpcClientWithNames, ThatAreTooManyToDecodeAreAnAnswerToo) {
+  std::string many("\xdd\x00\x50\x00\x00", 5);
+  many.append(0x500000, '\x01');
+  auto message = host_->request("scale", {many, encode(Map{{"factor", 1}})}, BP_MSGPACK);
+  deliver(std::move(message));
+  EXPECT_EQ(reply().error_type, "Malformed");
+}
+
 TEST_F(ZerorpcClientWithNames, OfAFunctionWhoseParametersAreNotKnownAreRefused) {
   for (const auto* name : {"odd", "unheard"}) {
     ask(name, {}, {{"a", 1}});
@@ -678,6 +686,19 @@ TEST_F(ZerorpcClient, WhoeverWaitsAtTheStopIsToldSo) {
   host_->stop();
   ASSERT_EQ(host_->replies().size(), 2u);
   for (const auto& answer : host_->replies()) EXPECT_EQ(answer.error_type, "ShuttingDown");
+}
+
+TEST_F(ZerorpcClient, SignalsThatAreGivenUpAtTheStopAreTold) {
+  start({{"in_flight", "1"}});
+  for (int i = 0; i < 3; ++i) {
+    auto message = host_->message({encode(Array{i})});
+    message.set_function("note");
+    message.set(BP_SIGNAL);
+    message.envelope().encoding = BP_MSGPACK;
+    deliver(std::move(message));
+  }
+  host_->stop();
+  EXPECT_TRUE(host_->logged("3 calls for which nobody waits are given up"));
 }
 
 TEST_F(ZerorpcClient, CallsGoOnWhileTheHostDrains) {
