@@ -244,6 +244,15 @@ TEST_F(ServersOfAClient, ACallWaitsNoLongerThanItsTimeout) {
   EXPECT_EQ(result(), "TimeoutExpired: timeout after 2s, when calling remote method early");
 }
 
+TEST_F(ServersOfAClient, MayAskForCurve) {
+  const zmq::Curve keys;
+  test::Peer router(ZMQ_ROUTER);
+  router.set(ZMQ_CURVE_SERVER, 1).set(ZMQ_CURVE_SECRETKEY, keys.secret_key);
+  FakeComponent<Client> host({{"connect", router.bind()}, {"server_key", keys.public_key}});
+  host.start();
+  EXPECT_TRUE(host.run_until([&] { return host.metric("servers") == 1; }, kPatience));
+}
+
 // ---- calls of a server that is lost ---------------------------------------------------------------------
 
 TEST_F(ServersOfAClient, TheCallsOfOneThatIsKilledAreLost) {
