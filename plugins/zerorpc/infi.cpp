@@ -240,7 +240,7 @@ void Infi::serve_function(std::uint64_t channel, const Asked& asked, const Metho
   if (is_immediate(method)) {
     const auto cookie = add(asked, true);
     active_.find(cookie & ~cookie_mark)->waiting.push_back(channel);
-    return call(cookie, asked, method, payload);
+    return call(cookie, method, request_of(channel, asked, payload));
   }
   const auto begun = requests_->begin(asked.uuid, asked.method, asked.tag);
   if (begun == Requests::Begun::full) {
@@ -256,13 +256,14 @@ void Infi::serve_function(std::uint64_t channel, const Asked& asked, const Metho
     return promise(asked.uuid, channel);  // it has ended, and its result is on its way to the disk
   const bool fresh = begun == Requests::Begun::created;
   const auto cookie = fresh ? add(asked, false) : by_uuid_.at(asked.uuid);
+  Message request = fresh ? request_of(channel, asked, payload) : Message();  // a promise closes the channel
   if (is_deferred(method)) {
     active_.find(cookie & ~cookie_mark)->promised = true;
     promise(asked.uuid, channel);
   } else {
     wait(cookie, channel, method);
   }
-  if (fresh) call(cookie, asked, method, payload);
+  if (fresh) call(cookie, method, std::move(request));
 }
 
 // A new function under way; its cookie.
@@ -277,14 +278,19 @@ std::uint64_t Infi::add(const Asked& asked, bool immediate) {
   return number | cookie_mark;
 }
 
-void Infi::call(std::uint64_t cookie, const Asked& asked, const Method& method, zmq_msg_t* payload) {
+Message Infi::request_of(std::uint64_t channel, const Asked& asked, zmq_msg_t* payload) const {
   Message request = host_.message();
   request.append_part(payload, asked.args);
   if (asked.kwargs != empty_map) request.append_part(payload, asked.kwargs);
   request.envelope().encoding = BP_MSGPACK;
   request.set(BP_REQUEST);
   if (settings_.timeout.count() > 0) request.envelope().deadline = host_.now() + settings_.timeout.count();
+  service_.carry(channel, request);
   add_baggage(request, "log_tag", asked.tag);
+  return request;
+}
+
+void Infi::call(std::uint64_t cookie, const Method& method, Message request) {
   if (!calls_.begin(method.target, std::move(request), cookie))
     end(cookie, error_result(infi_error::framework, "too many requests"));
 }

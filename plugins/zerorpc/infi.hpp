@@ -47,6 +47,8 @@ class Infi {
     std::function<const Method*(std::string_view name)> find;
     std::function<bool()> shutting_down;
     std::function<void()> changed;  // a call or a result has gone
+    // Adds to a request what travels along from the header of the one that opened the channel.
+    std::function<void(std::uint64_t channel, Message& request)> carry;
   };
   // What its cookies have in common: the others are channels.
   static constexpr std::uint64_t cookie_mark = std::uint64_t{1} << 62;
@@ -110,7 +112,8 @@ class Infi {
   void serve_function(std::uint64_t channel, const Asked& asked, const Method& method, zmq_msg_t* payload);
   bool is_immediate(const Method& method) const;
   bool is_deferred(const Method& method) const;
-  void call(std::uint64_t cookie, const Asked& asked, const Method& method, zmq_msg_t* payload);
+  Message request_of(std::uint64_t channel, const Asked& asked, zmq_msg_t* payload) const;
+  void call(std::uint64_t cookie, const Method& method, Message request);
   void wait(std::uint64_t cookie, std::uint64_t channel, const Method& method);
   void wake_up_at(std::int64_t when);
   void pass_due();

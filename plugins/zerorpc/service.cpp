@@ -151,7 +151,11 @@ Service::Service(Host host)
             {.offered = [this]() -> const Offered& { return offered_; },
              .find = [this](std::string_view method) { return find(method); },
              .shutting_down = [this] { return shutdown_.requested(); },
-             .changed = [this] { changed(); }},
+             .changed = [this] { changed(); },
+             .carry =
+                 [this](std::uint64_t number, Message& request) {
+                   if (const auto* channel = channels_.find(number)) add_carried(*channel, request);
+                 }},
             channels_, calls_, requests_of(host)),
       middleware_(host, host.option("middleware").list()),
       shutdown_(host, shutdown_settings(host),
@@ -316,11 +320,11 @@ void Service::serve(std::uint64_t number, const rpc::Event& event, zmq_msg_t* pa
     return fail(number, {"TypeError", "the arguments of " + std::string(event.name) + " are no list"});
   const auto* method = find(event.name);
   if (method == nullptr) return fail(number, {"NameError", std::string(event.name)});
-  if (!calls_.begin(method->target, request_of(event, payload), number))
+  if (!calls_.begin(method->target, request_of(*channels_.find(number), event, payload), number))
     fail(number, {"RuntimeError", "too many requests"});
 }
 
-Message Service::request_of(const rpc::Event& event, zmq_msg_t* payload) const {
+Message Service::request_of(const Channel& channel, const rpc::Event& event, zmq_msg_t* payload) const {
   Message request = host_.message();
   request.append_part(payload, event.args);
   auto& envelope = request.envelope();
@@ -334,9 +338,19 @@ Message Service::request_of(const rpc::Event& event, zmq_msg_t* payload) const {
     const auto until = host_.now() + span;
     if (envelope.deadline == 0 || until < envelope.deadline) envelope.deadline = until;
   }
-  for (const auto& key : carried_)
-    if (const auto content = rpc::text_of(rpc::header_value(event, key))) add_baggage(request, key, *content);
+  add_carried(channel, request);
   return request;
+}
+
+// The texts among them as baggage of the request.
+void Service::add_carried(const Channel& channel, Message& request) const {
+  if (channel.context_pairs == 0) return;
+  rpc::Event header;
+  header.context = channel.context;
+  header.context_pairs = channel.context_pairs;
+  for (const auto& key : carried_)
+    if (const auto content = rpc::text_of(rpc::header_value(header, key)))
+      add_baggage(request, key, *content);
 }
 
 // ---- introspection ------------------------------------------------------------------------------------

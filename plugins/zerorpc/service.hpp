@@ -119,7 +119,8 @@ class Service {
   void look_at(std::uint64_t number, Hook hook, const Value& event,
                std::function<void(const std::vector<Value>&)> next);
   void serve(std::uint64_t number, const rpc::Event& event, zmq_msg_t* payload);
-  Message request_of(const rpc::Event& event, zmq_msg_t* payload) const;
+  Message request_of(const Channel& channel, const rpc::Event& event, zmq_msg_t* payload) const;
+  void add_carried(const Channel& channel, Message& request) const;
 
   void serve_built_in(std::uint64_t number, const rpc::Event& event);
   Value introspect(std::string_view method, const Array& arguments) const;

@@ -89,6 +89,17 @@ TEST_F(OvenOnEveryWire, IsAskedAndAnswers) {
   expect_clean_stop(host);
 }
 
+TEST_F(OvenOnEveryWire, ATraceIdTravelsByInfiRpcToo) {
+  auto& host = play();
+  RpcClient client(at("INFI"));
+  const Value meta = Map{{"method", "about_call"}};
+  const auto event = client.answer(
+      client.request("on_call", Array(1, Value(Array{meta, Array(), Map()})), {{"trace_id", "4711"}}));
+  EXPECT_EQ(*event.header.find("trace_id"), Value("4711"));
+  EXPECT_EQ(told((*event.args.get_if<Array>())[0]), R"({"trace_id":"4711","seconds_left":null})");
+  expect_clean_stop(host);
+}
+
 TEST_F(OvenOnEveryWire, AnErrorOfItsOwn) {
   auto& host = play();
   EXPECT_EQ(zerorpc("set", {1000}), "TooHot: the oven is not made for that");
