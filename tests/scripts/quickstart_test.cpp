@@ -34,6 +34,20 @@ TEST(Quickstart, TakesAFileWithBlanksInItsNameFromWhereItWasTyped) {
   EXPECT_EQ(word_table(outcome.output), words_counted_by_the_shell(file, 20));
 }
 
+TEST(Quickstart, MayBeTypedTwiceAtOnce) {
+  const std::string build = BACKPLANE_SOURCE_DIR "/build";
+  must_run({"flock", build + "/quickstart.lock", "rm", "-f", build + "/release/words/CMakeCache.txt"});
+  TemporaryFolder folder;
+  const std::vector<std::string> command{BACKPLANE_SOURCE_DIR "/scripts/quickstart",
+                                         folder.file("a.txt", "twice at once").string()};
+  Child first(command);
+  Child second(command);
+  for (auto* child : {&first, &second}) {
+    EXPECT_EQ(child->wait(kBuildPatience), 0) << child->errors();
+    EXPECT_THAT(child->output(), HasSubstr("twice"));
+  }
+}
+
 TEST(Quickstart, TakesAnEmptyFile) {
   TemporaryFolder folder;
   folder.file("empty.txt", "");
