@@ -16,7 +16,7 @@ using nlohmann::ordered_json;
 const std::pair<std::uint32_t, const char*> property_names[] = {
     {BP_INBOUND, "inbound"},       {BP_OUTBOUND, "outbound"}, {BP_SERVICE, "service"},
     {BP_CONNECTION, "connection"}, {BP_BYPASS, "bypass"},     {BP_BLOCKING, "blocking"},
-    {BP_FUNCTIONS, "functions"}};
+    {BP_FUNCTIONS, "functions"},   {BP_OWN_LOOP, "own loop"}};
 
 std::vector<std::string> names_of(std::uint32_t properties) {
   std::vector<std::string> names;

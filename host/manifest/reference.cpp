@@ -156,8 +156,10 @@ keeps messages on disk in order, `reject` tells the origin, which tells its peer
 ## Loops
 
 A loop is a thread that runs the callbacks of its components. Components share a pool of `host.loops` loops; those that
-name the same `loop` run together on one of their own. A blocking component always has a loop of its own. Names of
-loops belong to the whole manifest; `as` does not change them.
+name the same `loop` run together on one of their own. A blocking component always has a loop of its own. So has one
+that peers expect to hear from in time (property `own loop`, e.g. `zerorpc.service`), unless it names one: shared with
+its functions, a call changes no thread, and a function that blocks delays heartbeats. Names of loops belong to the
+whole manifest; `as` does not change them.
 )";
 
 std::string escaped(std::string text) {

@@ -128,6 +128,7 @@ Placement place(const Manifest& manifest, const KindCatalog& catalog) {
     const auto& settings = manifest.components[index];
     if (settings.blocking) return loops.named(own);
     if (!settings.loop.empty()) return loops.named(settings.loop);
+    if ((catalog.find(settings.kind)->properties & BP_OWN_LOOP) != 0) return loops.named(own);
     if (settings.instances > 1) return loops.least_filled();
     const auto group = groups.find(index);
     if (const auto found = loop_of_group.find(group); found != loop_of_group.end()) {

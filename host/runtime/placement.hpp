@@ -22,9 +22,10 @@ struct Placement {
   std::vector<PlacedInstance> instances;  // in start order: destinations before those that send to them
 };
 
-// A component with `loop: NAME` runs on that loop; a blocking one has a loop of its own; the others share a
-// pool of host.loops (0: one per core). There, components that a route joins stay together, so that their
-// messages change no thread; the instances of one component are spread.
+// A component with `loop: NAME` runs on that loop; a blocking one has a loop of its own, and one whose kind
+// asks for that has, too; the others share a pool of host.loops (0: one per core). There, components that a
+// route joins stay together, so that their messages change no thread; the instances of one component are
+// spread.
 Placement place(const Manifest& manifest, const KindCatalog& catalog);
 
 }  // namespace backplane::host

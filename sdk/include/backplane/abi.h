@@ -172,6 +172,7 @@ typedef struct bp_function {
 #define BP_BYPASS 0x10u     /* lives in the process, never touches the router */
 #define BP_BLOCKING 0x20u   /* its callbacks may wait: it gets a loop of its own */
 #define BP_FUNCTIONS 0x40u  /* publishes functions */
+#define BP_OWN_LOOP 0x80u   /* nobody else may hold it up: a loop of its own, unless the manifest names one */
 
 /* Answers of bp_kind.on_message. */
 #define BP_TAKEN 0     /* the message is the plugin's now */

@@ -45,7 +45,8 @@ inline constexpr std::uint32_t service = BP_SERVICE;        // binds its outside
 inline constexpr std::uint32_t connection = BP_CONNECTION;  // connects to one
 inline constexpr std::uint32_t bypass = BP_BYPASS;          // never touches the router
 inline constexpr std::uint32_t blocking = BP_BLOCKING;      // callbacks may wait: a loop of its own
-inline constexpr std::uint32_t publishes = BP_FUNCTIONS;    // functions, by publish_function (published.hpp)
+inline constexpr std::uint32_t own_loop = BP_OWN_LOOP;    // nobody else may hold it up: the same, or `loop:`
+inline constexpr std::uint32_t publishes = BP_FUNCTIONS;  // functions, by publish_function (published.hpp)
 
 // What on_message answers when it may also say no.
 enum class Taken {

@@ -179,6 +179,15 @@ TEST(PluginTable, MaySayThatFunctionsAreKnownWhenRunning) {
   EXPECT_FALSE(tables.read().kinds[0].functions);
 }
 
+TEST(PluginTable, MayHaveAnyKnownProperty) {
+  for (const std::uint32_t property : {BP_INBOUND, BP_OUTBOUND, BP_SERVICE, BP_CONNECTION, BP_BYPASS,
+                                       BP_BLOCKING, BP_FUNCTIONS, BP_OWN_LOOP}) {
+    Tables tables;
+    tables.kind.properties = property;
+    EXPECT_EQ(tables.read().kinds[0].properties, property);
+  }
+}
+
 TEST(PluginTable, OfALaterMinorIsReadByItsOwnSizes) {
   // Options and kinds have grown by fields that this host does not know.
   struct LongerOption {
