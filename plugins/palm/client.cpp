@@ -70,8 +70,9 @@ Asker::Asker(Host host)
 void Asker::publish(Functions& functions) {
   functions.add(
       "eval",
-      [this](Call<Bytes> call, std::string function, Bytes payload) { eval(call, function, payload); },
-      "Calls a function of the server, e.g. server.foo, with a payload.", {"function", "payload"});
+      [this](Call<Bytes> call, std::string function, Value payload) { eval(call, function, payload); },
+      "Calls a function of the server, e.g. server.foo, with a payload of bytes or text.",
+      {"function", "payload"});
   functions.add("get", [this](Call<std::optional<Bytes>> call, std::string key) { get(call, key); },
                 "The value of a key in the server's cache, nil when it is empty.", {"key"});
   functions.add("set",
@@ -80,8 +81,8 @@ void Asker::publish(Functions& functions) {
   functions.add("delete", [this](Call<bool> call, std::string key) { remove(call, key); },
                 "Forgets a key of the server's cache.", {"key"});
   for (const auto& name : functions_)
-    functions.add(name, [this, name](Call<Bytes> call, Bytes payload) { eval(call, name, payload); },
-                  "A function of the PALM server.", {"payload"});
+    functions.add(name, [this, name](Call<Bytes> call, Value payload) { eval(call, name, payload); },
+                  "A function of the PALM server; its payload is bytes or text.", {"payload"});
 }
 
 void Asker::start() {
@@ -255,10 +256,10 @@ bool Asker::push(const Fields& given, Question question) {
   return true;
 }
 
-void Asker::eval(const Call<Bytes>& call, const std::string& function, const Bytes& payload) {
+void Asker::eval(const Call<Bytes>& call, const std::string& function, const Value& payload) {
   Fields fields;
   fields.function = function;
-  fields.payload = payload.content;
+  fields.payload = content_of_argument(payload);
   Question question;
   question.call = call;
   if (!push(fields, std::move(question)))

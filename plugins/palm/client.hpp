@@ -74,7 +74,7 @@ class Asker {
   };
   using Questions = std::unordered_map<std::string, Question>;  // by the mark under which it is asked
 
-  void eval(const Call<Bytes>& call, const std::string& function, const Bytes& payload);
+  void eval(const Call<Bytes>& call, const std::string& function, const Value& payload);
   void get(const Call<std::optional<Bytes>>& call, const std::string& key);
   void set(const Call<std::string>& call, const Value& value, const std::string& key);
   void remove(const Call<bool>& call, const std::string& key);

@@ -139,6 +139,17 @@ TEST_F(ClientOfAServer, ItsFunctionsCallThoseOfTheServer) {
   EXPECT_EQ(server_->requests.back().function, "server.foo");
 }
 
+TEST_F(ClientOfAServer, APayloadMayBeText) {
+  start({{"functions", "[server.foo]"}});
+  ask_once();
+  for (const auto* function : {"eval", "server.foo"}) {
+    const auto named = std::string(function) == "eval" ? Array{"server.foo", "x"} : Array{"x"};
+    ASSERT_FALSE(call(function, named).is_error());
+    EXPECT_EQ(server_->requests.back().payload, "x");
+  }
+  EXPECT_EQ(call("server.foo", {5}).error_type, "InvalidCallArguments");
+}
+
 TEST_F(ClientOfAServer, AFunctionIsAnsweredWithTheFirstOfSeveralAnswers) {
   start({{"messages", "2"}});
   server_->answer = [&](const PalmMessage& request) {
