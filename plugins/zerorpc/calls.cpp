@@ -50,4 +50,9 @@ void Calls::ended() {
   waiting_gauge_.set(static_cast<std::int64_t>(waiting_.size()));
 }
 
+void Calls::drop_waiting() {
+  waiting_.clear();
+  waiting_gauge_.set(0);
+}
+
 }  // namespace backplane::zerorpc

@@ -36,6 +36,8 @@ class Calls {
   bool begin(const std::string& target, Message request, std::uint64_t cookie);
   // A call that had begun has ended, or was given up. Others may begin.
   void ended();
+  // Those that wait never begin.
+  void drop_waiting();
 
   std::size_t running() const { return running_; }
 

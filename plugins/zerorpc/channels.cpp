@@ -9,6 +9,8 @@ namespace backplane::zerorpc {
 namespace {
 
 constexpr auto retry_after = std::chrono::milliseconds(5);
+// Batches from the socket in one tick, before other components have their turn.
+constexpr int most_reads = 16;
 
 }  // namespace
 
@@ -46,16 +48,6 @@ void Channels::stop() {
   for (const auto number : numbers()) close(number);
 }
 
-void Channels::end_heartbeats() {
-  settings_.heartbeat = 0;
-  beat_timer_.end();
-  for (const auto number : numbers()) {
-    auto& channel = *slots_.find(number);
-    if (channel.beats == Channel::Beats::active) beats_.remove(number);
-    channel.beats = Channel::Beats::none;
-  }
-}
-
 void Channels::make_key(std::string& key, std::span<const zmq_msg_t> way, std::string_view id) {
   key.clear();
   for (const auto& frame : way) {
@@ -86,7 +78,9 @@ std::uint64_t Channels::open(std::string_view key, std::size_t id_size, const rp
   channel.detached = false;
   channel.running = false;
   channel.credit = 1;
+  channel.ahead = 1;
   channel.retrying = false;
+  channel.streaming = false;
   channel.last_heard = 0;
   channel.beats = Channel::Beats::none;
   open_gauge_.set(static_cast<std::int64_t>(slots_.size()));
@@ -148,18 +142,33 @@ void Channels::note_heartbeat(std::uint64_t number, Channel& channel) {
 void Channels::add_credit(std::uint64_t number, Channel& channel, std::uint64_t credit) {
   if (credit == 0) return;
   const auto room = settings_.most_credit - channel.credit;
-  const auto added = static_cast<std::uint32_t>(std::min<std::uint64_t>(credit, room));
-  channel.credit += added;
-  if (flush(number) && added > 0) callbacks_.on_credit(channel, added);
+  channel.credit += static_cast<std::uint32_t>(std::min<std::uint64_t>(credit, room));
+  flush(number);
+}
+
+// Lets items be made, as many as the client takes, but no more than a window before they are sent: a client
+// that gives credit and does not read fills no memory.
+void Channels::pace(Channel& channel) {
+  if (channel.correlation == 0) return;
+  const auto wanted = std::min(channel.credit, settings_.window);
+  const auto made = channel.ahead + channel.outbox.size();
+  if (wanted <= made) return;
+  const auto more = static_cast<std::uint32_t>(wanted - made);
+  if (wanted == settings_.window && made > 0 && more < settings_.window / 2) return;  // not one by one
+  channel.ahead += more;
+  callbacks_.on_credit(channel, more);
 }
 
 bool Channels::item(std::uint64_t number, std::string_view encoded) {
   auto& channel = *slots_.find(number);
+  channel.streaming = true;
+  if (channel.ahead > 0) --channel.ahead;
   const Answer answer{rpc::event_name::stream, {}, encoded};
   if (channel.outbox.empty() && channel.credit > 0) {
     switch (send(channel, answer, true)) {
       case Delivered::yes:
         --channel.credit;
+        pace(channel);
         return true;
       case Delivered::gone:
         lose(number);
@@ -195,29 +204,23 @@ void Channels::keep(Channel& channel, const Answer& answer, bool ends) {
   channel.outbox.push_back({std::string(answer.name), std::move(args), ends});
 }
 
-// Sends what waits, as far as there is credit and the peer reads. False: the channel is closed now.
-bool Channels::flush(std::uint64_t number) {
+// Sends what waits, as far as there is credit and the peer reads. The channel may be closed afterwards.
+void Channels::flush(std::uint64_t number) {
   auto& channel = *slots_.find(number);
   while (!channel.outbox.empty() && channel.credit > 0) {
     const auto& first = channel.outbox.front();
     const auto delivered = send(channel, {first.name, {}, first.args}, true);
+    if (delivered == Delivered::gone) return lose(number);
     if (delivered == Delivered::full) {
       retry_later(number);
-      return true;
-    }
-    if (delivered == Delivered::gone) {
-      lose(number);
-      return false;
+      break;
     }
     --channel.credit;
     const bool ends = first.ends;
     channel.outbox.pop_front();
-    if (ends) {
-      close(number);
-      return false;
-    }
+    if (ends) return close(number);
   }
-  return true;
+  pace(channel);
 }
 
 // A peer that does not read now: libzmq does not say when it does.
@@ -269,30 +272,49 @@ void Channels::arm() {
 }
 
 void Channels::tick() {
-  callbacks_.receive();  // what came while this loop was busy tells who is alive
   const auto now = host_.now();
+  bool all_read = callbacks_.receive();  // what came while this loop was busy tells who is alive
+  int reads = 1;
   while (const auto number = beats_.first()) {
-    if (slots_.find(number)->next_beat > now) break;
-    if (!beat(number)) lose(number);
+    const auto& channel = *slots_.find(number);
+    if (channel.next_beat > now) break;
+    if (!all_read && is_overdue(channel, now)) {
+      if (reads++ == most_reads) break;
+      all_read = callbacks_.receive();
+    } else if (!beat(number, now)) {
+      lose(number);
+    }
   }
   arm();
 }
 
-// False: the client is lost. It is when two periods have passed since its last heartbeat; one that never sent
-// any is given its first two from here.
-bool Channels::beat(std::uint64_t number) {
+// One that never sent any is given its first two periods from its first beat.
+bool Channels::is_overdue(const Channel& channel, std::int64_t now) const {
+  return channel.last_heard != 0 && now - channel.last_heard >= 2 * settings_.heartbeat;
+}
+
+// False: the client is lost.
+bool Channels::beat(std::uint64_t number, std::int64_t now) {
   auto& channel = *slots_.find(number);
-  const auto now = host_.now();
-  // As if heard when the beat was due: a beat that comes late must not give the client a third period.
-  if (channel.last_heard == 0) channel.last_heard = channel.next_beat;
-  if (now > channel.last_heard + 2 * settings_.heartbeat) return false;
+  if (is_overdue(channel, now)) return false;
+  if (channel.last_heard == 0) channel.last_heard = now;
   beats_sent_.add();
   if (send(channel, {rpc::event_name::heartbeat, {}, rpc::encoded::heartbeat_args}, false) == Delivered::gone)
     return false;
-  const auto next = channel.next_beat + settings_.heartbeat;
   beats_.remove(number);
-  beats_.append(number, next > now ? next : now + settings_.heartbeat);  // beats that were missed stay so
+  beats_.append(number, now + settings_.heartbeat);
   return true;
+}
+
+void Channels::end_reach() {
+  for (const auto number : numbers()) {
+    auto& channel = *slots_.find(number);
+    if (channel.streaming || !channel.outbox.empty()) {
+      lose(number);
+    } else if (std::exchange(channel.beats, Channel::Beats::none) == Channel::Beats::active) {
+      beats_.remove(number);
+    }
+  }
 }
 
 }  // namespace backplane::zerorpc

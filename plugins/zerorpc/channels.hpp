@@ -58,15 +58,17 @@ struct Channel {
   friend class Heartbeats;
   enum class Beats : std::uint8_t { none, listening, active };
 
-  ChannelsByKey::node_type
-      entry;  // of the slot's last channel, to be used again; empty while this one is open
-  std::uint32_t credit = 1;
+  // Of the slot's last channel, to be used again; empty while this one is open.
+  ChannelsByKey::node_type entry;
+  std::uint32_t credit = 1;  // events that the client takes
+  std::uint32_t ahead = 1;   // items that may be made and have not come
   struct Outgoing {
     std::string name;
     std::string args;
     bool ends;
   };
   bool retrying = false;       // the peer did not read
+  bool streaming = false;      // an item was sent
   std::list<Outgoing> outbox;  // in order, until there is credit and the peer reads
 
   Beats beats = Beats::none;
@@ -98,6 +100,7 @@ class Channels {
   struct Settings {
     std::int64_t heartbeat = 0;           // period in nanoseconds; 0: none are sent, nobody is lost
     std::uint32_t most_credit = 1000000;  // that one channel may gather
+    std::uint32_t window = 256;           // items that are made before they can be sent, whatever the credit
     std::size_t most_waiting = 1000000;   // events that wait on one channel for credit or a peer that reads
   };
   struct Callbacks {
@@ -105,20 +108,18 @@ class Channels {
     std::function<Delivered(const Way& way, const rpc::EventParts& event)> send;
     // The client has gone, by its heartbeats or its connection; the channel is closed when this returns.
     std::function<void(std::uint64_t number, Channel& channel)> on_lost;
-    // The client takes so many items more.
+    // So many items more may be made for this channel, whose correlation is not 0.
     std::function<void(Channel& channel, std::uint32_t items)> on_credit;
     // A channel was closed.
     std::function<void()> on_closed;
-    // Reads what waits in the socket: a heartbeat may be among it.
-    std::function<void()> receive;
+    // Reads what waits in the socket: a heartbeat may be among it. False: there may be more.
+    std::function<bool()> receive;
   };
 
   Channels(Host host, Settings settings, Callbacks callbacks);
   // Makes the metrics. In start().
   void start();
   void stop();
-  // No heartbeat is sent any more, and nobody is lost for want of one.
-  void end_heartbeats();
 
   // Where a client's later events look for the channel.
   static void make_key(std::string& key, std::span<const zmq_msg_t> way, std::string_view id);
@@ -134,6 +135,8 @@ class Channels {
     return slots_.numbers([](const Channel&) { return true; });
   }
 
+  // The call under way has begun, and items may be made for the credit that came before.
+  void begun(std::uint64_t number) { pace(*slots_.find(number)); }
   // Takes an event of an open channel: a heartbeat, credit. False: no channel of this key is open.
   bool receive(std::string_view key, const rpc::Event& event);
 
@@ -145,19 +148,23 @@ class Channels {
   bool end(std::uint64_t number, const Answer& answer);
   // Closes without a word.
   void close(std::uint64_t number);
+  // The socket was closed. Who waits for credit is lost; the others have no heartbeats any more.
+  void end_reach();
 
  private:
   bool enter(std::uint64_t number, Channel& channel);
   Delivered send(Channel& channel, const Answer& answer, bool with_context);
   void note_heartbeat(std::uint64_t number, Channel& channel);
   void add_credit(std::uint64_t number, Channel& channel, std::uint64_t credit);
-  bool flush(std::uint64_t number);
+  void flush(std::uint64_t number);
+  void pace(Channel& channel);
   static void keep(Channel& channel, const Answer& answer, bool ends);
   void retry_later(std::uint64_t number);
   void lose(std::uint64_t number);
   void arm();
   void tick();
-  bool beat(std::uint64_t number);
+  bool is_overdue(const Channel& channel, std::int64_t now) const;
+  bool beat(std::uint64_t number, std::int64_t now);
 
   Host host_;
   Settings settings_;

@@ -16,8 +16,10 @@ namespace backplane::zerorpc {
 //   is_shutdown_requested()                     bool
 //   deferred_requests_count()                   calls of infi.rpc that run, and results nobody has fetched
 //   has_deferred_requests()                     bool
-//   wait_for_empty_deferred_requests(timeout)   bool: there are none; false: after `timeout` seconds, nil:
-//   ever abort_requests()                            what runs ends with an error unbind() closes the socket
+//   wait_for_empty_deferred_requests(timeout)   bool: there are none; false: not within `timeout` seconds
+//                                               (nil: waits for ever)
+//   abort_requests()                            what runs ends with an error
+//   unbind()                                    closes the socket
 class Control {
  public:
   struct Service {

@@ -48,7 +48,7 @@ constexpr std::array<Translation, 9> infi_names = {{
     {"Expired", "RPCFrameworkException"},
     {"Stopped", "RPCFrameworkException"},
     {"ShuttingDown", "RPCFrameworkException"},
-    {"DeadlineExceeded", "RPCFrameworkException"},
+    {"DeadlineExceeded", "TimeoutExpired"},
 }};
 
 template <std::size_t Size>
@@ -70,6 +70,16 @@ std::string part(const Message& outcome, std::size_t index) {
 }
 
 void append_key(std::string& out, std::string_view key) { rpc::append_content(out, key, true); }
+
+void append_map_size(std::string& out, std::size_t count) {
+  if (count < 16) {
+    out += static_cast<char>(0x80U | count);
+    return;
+  }
+  const bool wide = count > 0xffff;
+  out += wide ? '\xdf' : '\xde';
+  for (int shift = wide ? 24 : 8; shift >= 0; shift -= 8) out += static_cast<char>(count >> shift & 0xffU);
+}
 
 // The attributes that may stand beside what the map says itself.
 Map other_attributes(const Map& attributes) {
@@ -106,13 +116,7 @@ std::string error_map(std::string_view class_path, std::string_view message, con
   std::string text;
   rpc::append_text(text, message);
   const auto count = 3 + others.size();
-  if (count < 16) {
-    out += static_cast<char>(0x80U | count);
-  } else {
-    out += '\xde';
-    out += static_cast<char>(count >> 8 & 0xffU);
-    out += static_cast<char>(count & 0xffU);
-  }
+  append_map_size(out, count);
   append_key(out, "pickled");
   rpc::append_text(out, "{\"py/object\": \"" + std::string(class_path) + "\"}");
   append_key(out, "message");

@@ -123,7 +123,12 @@ bool Infi::answer(std::uint64_t channel, const std::string& result) {
 }
 
 void Infi::serve(std::uint64_t channel, std::string_view args, zmq_msg_t* payload) {
-  const auto asked = read(args);
+  Asked asked;
+  try {
+    asked = read(args);
+  } catch (const Malformed& failure) {
+    asked.wrong = failure.what();
+  }
   if (!asked.wrong.empty()) {
     answer(channel, error_result(infi_error::arguments, asked.wrong));
     return;
@@ -399,14 +404,16 @@ void Infi::promise(const std::string& uuid, std::uint64_t channel) {
 
 // ---- the end ------------------------------------------------------------------------------------------
 
-void Infi::abort() {
-  for (const auto number : active_.numbers([](const Active&) { return true; })) {
+std::size_t Infi::abort() {
+  const auto running = active_.numbers([](const Active&) { return true; });
+  for (const auto number : running) {
     const auto& active = *active_.find(number);
     const bool begun = active.begun;
     if (begun && active.correlation != 0) host_.cancel(active.correlation);
     end(number | cookie_mark, error_result(infi_error::aborted, "request aborted while being processed"));
     if (begun) calls_.ended();
   }
+  return running.size();
 }
 
 void Infi::stop() {

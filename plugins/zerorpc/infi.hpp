@@ -63,8 +63,8 @@ class Infi {
   bool wanted(std::uint64_t cookie);
   void begun(std::uint64_t cookie, std::uint64_t correlation);
   void take_outcome(const Message& outcome);
-  // Ends every call with RequestAbortedError.
-  void abort();
+  // Ends every call with RequestAbortedError; how many there were.
+  std::size_t abort();
   void stop();
   std::size_t running() const { return active_.size(); }
   std::size_t unclaimed() const { return requests_->unclaimed(); }

@@ -127,12 +127,10 @@ Service::Service(Host host)
       channels_(host, {.heartbeat = std::chrono::nanoseconds(host.option("heartbeat")).count()},
                 {.send = [this](const Way& way, const rpc::EventParts& event) { return send(way, event); },
                  .on_lost = [this](std::uint64_t, Channel& channel) { give_up(channel); },
-                 .on_credit =
-                     [this](Channel& channel, std::uint32_t items) {
-                       if (channel.correlation != 0) host_.grant(channel.correlation, items);
-                     },
+                 .on_credit = [this](Channel& channel,
+                                     std::uint32_t items) { host_.grant(channel.correlation, items); },
                  .on_closed = [this] { changed(); },
-                 .receive = [this] { receive(); }}),
+                 .receive = [this] { return receive(); }}),
       calls_(host, {.at_once = host.option("in_flight"), .waiting = host.option("max_waiting")},
              {.wanted =
                   [this](std::uint64_t cookie) {
@@ -145,6 +143,7 @@ Service::Service(Host host)
                     if (auto* channel = channels_.find(cookie)) {
                       channel->running = true;
                       channel->correlation = correlation;
+                      channels_.begun(cookie);
                     }
                   }}),
       infi_(host, infi_settings(host),
@@ -161,7 +160,7 @@ Service::Service(Host host)
       shutdown_(host, shutdown_settings(host),
                 {.unanswered = [this] { return channels_.size() + infi_.running(); },
                  .unclaimed = [this] { return infi_.unclaimed(); },
-                 .abort = [this] { abort(); },
+                 .abort = [this] { return abort(); },
                  .unbind = [this] { unbind(); },
                  .ask = [this] { ask_strategy(); },
                  .told = [this](const std::string& what) { host_.failed("GraceExceeded", what); },
@@ -211,9 +210,10 @@ void Service::stop() {
 
 // ---- what comes ---------------------------------------------------------------------------------------
 
-void Service::receive() {
-  if (!socket_) return;
-  receiver_.run(socket_->get(), [this](Message message) {
+// False: more may wait in the socket.
+bool Service::receive() {
+  if (!socket_) return true;
+  return receiver_.run(socket_->get(), [this](Message message) {
     take(std::move(message));
     return true;
   });
@@ -428,7 +428,7 @@ void Service::on_reply(Message outcome) {
   if ((cookie & Middleware::cookie_mark) != 0) return middleware_.take_outcome(outcome);
   if (cookie == strategy_cookie) return take_strategy_outcome(outcome);
   auto* channel = channels_.find(cookie);
-  if (channel == nullptr) return;
+  if (channel == nullptr || !channel->running) return;
   const bool item = outcome.has(BP_STREAM) && !outcome.has(BP_STREAM_END) && !outcome.is_error();
   if (item) return take_item(cookie, *channel, outcome);
   channel->running = false;
@@ -543,21 +543,24 @@ void Service::give_up(Channel& channel) {
   calls_.ended();
 }
 
-// Ends every call with an error.
-void Service::abort() {
-  infi_.abort();
+// Ends every call with an error; how many there were.
+std::size_t Service::abort() {
+  calls_.drop_waiting();
+  auto aborted = infi_.abort();
   for (const auto number : channels_.numbers()) {
     auto* channel = channels_.find(number);
     if (channel == nullptr || channel->detached) continue;
+    ++aborted;
     give_up(*channel);
     end_failed(number, {"ShuttingDown", "the call was aborted: the service " + name_ + " is shutting down"});
   }
+  return aborted;
 }
 
 void Service::unbind() {
-  channels_.end_heartbeats();
   watch_.end();
   socket_.reset();
+  channels_.end_reach();
 }
 
 // Calls the function that says when a shutdown is over.

@@ -95,7 +95,7 @@ class Service {
  public:
   static constexpr auto kind = "zerorpc.service";
   static constexpr auto says = "Offers the functions of the host to clients of ZeroRPC and infi.rpc.";
-  static constexpr std::uint32_t properties = bypass | service | connection;
+  static constexpr std::uint32_t properties = bypass | service | connection | own_loop;
   static constexpr auto options =
       tables(service_options, infi_options, shutdown_options, zmq::endpoint_options, zmq::transport_options,
              zmq::security_options, zmq::receive_options);
@@ -111,7 +111,7 @@ class Service {
   enum class Layer { both, zerorpc, infi };
   static constexpr std::uint64_t strategy_cookie = std::uint64_t{1} << 60;
 
-  void receive();
+  bool receive();
   void take(Message message);
   void take_request(const rpc::Event& event, Message message, std::size_t way);
   void carry_context(const rpc::Event& event, Channel& channel) const;
@@ -140,7 +140,7 @@ class Service {
   void give_up(Channel& channel);
   void ask_strategy();
   void take_strategy_outcome(const Message& outcome);
-  void abort();
+  std::size_t abort();
   void unbind();
   void changed();
 

@@ -27,8 +27,8 @@ void Shutdown::request() {
   if (settings_.strategy == Strategy::custom) service_.ask();
   if (settings_.strategy == Strategy::abort) {
     state_ = State::aborted;
-    service_.abort();
     linger_timer_ = host_.after(settings_.abort_linger, [this] { finish(); });
+    service_.abort();
   }
   look();
 }
@@ -60,11 +60,10 @@ void Shutdown::function_returned() {
 // The grace is over.
 void Shutdown::give_up() {
   if (over()) return;
-  const auto running = service_.unanswered();
   const auto unclaimed = service_.unclaimed();
-  state_ = State::aborted;
-  service_.abort();
-  service_.told("did not end within its grace: " + std::to_string(running) + " calls were aborted, " +
+  state_ = State::over;  // what ends now is not looked at
+  const auto aborted = service_.abort();
+  service_.told("did not end within its grace: " + std::to_string(aborted) + " calls were aborted, " +
                 std::to_string(unclaimed) + " results were not fetched");
   finish();
 }

@@ -34,7 +34,7 @@ class Shutdown {
   struct Service {
     std::function<std::size_t()> unanswered;       // calls that run, and answers on their way
     std::function<std::size_t()> unclaimed;        // results that nobody has fetched
-    std::function<void()> abort;                   // ends all calls with an error
+    std::function<std::size_t()> abort;            // ends all calls with an error; how many there were
     std::function<void()> unbind;                  // closes the socket
     std::function<void()> ask;                     // calls the function of Strategy::custom
     std::function<void(const std::string&)> told;  // it took longer than `grace`

@@ -108,14 +108,16 @@ class Receiver {
  public:
   explicit Receiver(Host host);
 
-  // Takes up to one batch of messages and gives each to `take(Message)`, until `take` says false.
+  // Takes up to one batch of messages and gives each to `take(Message)`, until `take` says false. True: there
+  // is none left.
   template <typename Take>
-  void run(void* socket, Take&& take) {
+  bool run(void* socket, Take&& take) {
     for (int left = batch_; left > 0; --left) {
       const auto received = receive(socket);
-      if (received == Received::nothing) return;
-      if (received == Received::message && !take(std::move(spare_))) return;
+      if (received == Received::nothing) return true;
+      if (received == Received::message && !take(std::move(spare_))) return false;
     }
+    return false;
   }
   // Counts a message that was received whole, but whose frames are not what the kind needs.
   void malformed(std::string_view why) { malformed_.happened(why); }

@@ -3,28 +3,19 @@
 
 #include "zerorpc/requests.hpp"
 
-#include <backplane/testing/fake_host.hpp>
-
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "plugins/zerorpc/no_service.hpp"
+
 namespace backplane::zerorpc {
 
-using namespace std::chrono_literals;
 using namespace std::string_literals;
 using Begun = Requests::Begun;
 using State = Requests::State;
-
-struct NoService {
-  static constexpr auto kind = "test.none";
-  static constexpr auto says = "Does nothing.";
-  explicit NoService(Host) {}
-};
-
-constexpr std::chrono::nanoseconds instant = 1ns;  // the shortest span there is
 
 // What the service says of a request that was running when the host ended.
 inline std::string aborted(const std::string& uuid) { return "aborted " + uuid; }

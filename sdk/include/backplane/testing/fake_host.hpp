@@ -214,6 +214,8 @@ class FakeHost {
     manual_now_ = target;
     run_ready();
   }
+  // Moves a stopped clock while the loop is busy with something else: what is due meanwhile runs late.
+  void stall(std::chrono::nanoseconds span) { manual_now_ += span.count(); }
   std::int64_t now() const {
     const std::int64_t manual = manual_now_;
     return manual != 0 ? manual : steady_now();

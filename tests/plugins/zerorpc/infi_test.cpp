@@ -1,0 +1,494 @@
+// zerorpc.service towards clients of infi.rpc: calls that wait, calls that are deferred, and the results that
+// are kept for them.
+#include "plugins/zerorpc/verbs.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace backplane::zerorpc {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const std::string no_answer = "nothing";
+
+class InfiTest : public ServiceFixture {
+ protected:
+  void start(std::vector<OptionText> options = {}) {
+    offer("math", "later", BP_DEFERRED_MANNER);
+    offer("math", "now", BP_IMMEDIATE);
+    offer("math", "slow", BP_ORDINARY, 3s);
+    ServiceFixture::start(std::move(options));
+    host().stop_clock();
+  }
+
+  std::string begin(std::string_view method, const Value& args = Array(), const std::string& uuid = {},
+                    const Value& named = Map(), std::size_t which = 0) {
+    return client(which).on_call(method, args, named, uuid);
+  }
+  // What a client makes of the answer on a channel: "= 3", "deferred token", "Class: message"; of a poll
+  // "done: " and so on.
+  std::string outcome(const std::string& channel, std::size_t which = 0) {
+    const auto event = next_of(channel, which);
+    if (!event) return no_answer;
+    EXPECT_EQ(event->name, "OK") << "infi.rpc knows no ERR";
+    return says(event->args.get_if<Array>()->at(0));
+  }
+  std::string ask(std::string_view method, const Value& args = Array(), const std::string& uuid = {},
+                  const Value& named = Map()) {
+    return outcome(begin(method, args, uuid, named));
+  }
+  std::string poll(const std::string& uuid, std::size_t which = 0) {
+    return outcome(begin("query_async_request", Array{uuid}, {}, Map(), which), which);
+  }
+  // on_call with these parts.
+  std::string ask_raw(const Value& args) { return outcome(client().request("on_call", args)); }
+
+  // True once what was sent before has been read: the service answers in order.
+  void settle(std::size_t which = 0) {
+    EXPECT_EQ(outcome(begin("ping", Array(), {}, Map(), which), which), "= null");
+  }
+  bool is_silent(const std::string& channel) {
+    settle();
+    return !client().next_of(channel, 0ns).has_value();
+  }
+
+ private:
+  static std::string says(const Value& result) {
+    const auto* code = result.find("code");
+    if (code == nullptr) return "no code: " + to_json(result);
+    if (*code == Value("deferred")) return "deferred " + *result.find("result")->get_if<std::string>();
+    if (*code == Value("success")) {
+      const auto& value = *result.find("result");
+      return value.find("code") != nullptr ? "done: " + says(value) : "= " + to_json(value);
+    }
+    const auto& exception = *result.find("exception");
+    const auto pickled = *exception.find("pickled")->get_if<std::string>();
+    const auto dot = pickled.rfind('.');
+    return pickled.substr(dot + 1, pickled.size() - dot - 3) + ": " +
+           *exception.find("message")->get_if<std::string>();
+  }
+};
+
+// ---- calls ------------------------------------------------------------------------------------------
+
+TEST_F(InfiTest, ACallReachesItsFunctionWithBothKindsOfArguments) {
+  start();
+  const auto channel = begin("add", Array{1}, {}, Map{{"b", 2}});
+  const auto call = take_call();
+  EXPECT_EQ(call.target, "math.add");
+  EXPECT_EQ(zmq::frames(call.message), (zmq::Frames{encode(Value(Array{1})), encode(Value(Map{{"b", 2}}))}));
+  EXPECT_FALSE(call.message.has(BP_STREAM));
+  result(call, 3);
+  EXPECT_EQ(outcome(channel), "= 3");
+}
+
+TEST_F(InfiTest, TheTagOfARequestGoesOnAsTheTagOfItsLogLines) {
+  start();
+  const Value meta = Map{{"method", "add"}, {"uuid", "u"}, {"request_id_tag", "0123abcd"}};
+  client().request("on_call", Array{Array{meta, Array{}, Map{}}});
+  EXPECT_EQ(baggage_in(take_call().message.headers(), "log_tag"), "0123abcd");
+  begin("add");
+  EXPECT_EQ(baggage_in(take_call().message.headers(), "log_tag").size(), 8u) << "one is made up";
+}
+
+TEST_F(InfiTest, ErrorsAreInTheResult) {
+  start({{"error_classes", "[Busy=package.Busy]"}});
+  auto channel = begin("add");
+  fail(take_call(), "RPCUserException", "why");
+  EXPECT_EQ(outcome(channel), "RPCUserException: why");
+  channel = begin("add");
+  fail(take_call(), "Busy", "why");
+  EXPECT_EQ(outcome(channel), "Busy: why");
+  channel = begin("add");
+  fail(take_call(), "ValueError", "why");
+  EXPECT_EQ(outcome(channel), "InternalServerError: type=<class 'ValueError'>, value=ValueError('why')");
+  EXPECT_EQ(ask("none"), "InvalidRPCMethod: none");
+}
+
+TEST_F(InfiTest, AResultThatClientsCannotReadIsAnError) {
+  start();
+  const auto channel = begin("add");
+  result(take_call(), Value("\xff"));
+  EXPECT_THAT(outcome(channel), HasSubstr("InvalidReturnValue: the result cannot be sent: "));
+}
+
+TEST_F(InfiTest, PlainBytesAreAResult) {
+  start();
+  const auto channel = begin("add");
+  host().answer(take_call().message.envelope(), {"\xff"}, BP_RAW);
+  EXPECT_EQ(outcome(channel), R"(= {"$bin":"/w=="})");
+}
+
+TEST_F(InfiTest, NothingIsSentToAClientThatSendsNoHeartbeat) {
+  start({{"heartbeat", "1s"}, {"max_response_time", "0s"}});
+  const auto channel = begin("add");
+  const auto call = take_call();
+  host().advance(100s);
+  EXPECT_TRUE(is_silent(channel));
+  EXPECT_FALSE(cancelled(call));
+  result(call, 3);
+  EXPECT_EQ(outcome(channel), "= 3");
+}
+
+TEST_F(InfiTest, CallsOfTheWrongShapeAreAnswered) {
+  start();
+  const Value meta = Map{{"method", "add"}};
+  for (const auto& args :
+       {Value(Array{}), Value(Array{1}), Value(Array{Array{}}), Value(Array{Array{meta, Array{}}}),
+        Value(Array{Array{1, Array{}, Map{}}}), Value(Array{Array{Map{}, Array{}, Map{}}}),
+        Value(Array{Array{meta, 1, Map{}}}), Value(Array{Array{meta, Array{}, 1}}),
+        Value(Array{Array{Map{{"method", 5}}, Array{}, Map{}}}),
+        Value(Array{Array{Map{{"method", "add"}, {"uuid", 5}}, Array{}, Map{}}}),
+        Value(Array{Array{Map{{"method", "add"}, {"uuid", std::string(300, 'u')}}, Array{}, Map{}}})})
+    EXPECT_THAT(ask_raw(args), HasSubstr("InvalidCallArguments: ")) << to_json(args);
+  EXPECT_THAT(host().calls(), IsEmpty());
+  EXPECT_EQ(host().metric("channels"), 0);
+}
+
+TEST_F(InfiTest, ACallOfTooManyValuesIsAnswered) {
+  start();
+  const Value meta = Map{{"method", "add"}, {"junk", Array(5'000'000)}};
+  EXPECT_THAT(ask_raw(Array{Array{meta, Array{}, Map{}}}), HasSubstr("InvalidCallArguments: "));
+  EXPECT_EQ(host().metric("channels"), 0);
+}
+
+TEST_F(InfiTest, KeysAndNamesMayBeBinary) {
+  start();
+  const Value meta = Map{{Bytes{"method"}, Bytes{"add"}}, {Bytes{"uuid"}, Bytes{"u"}}};
+  const auto channel = client().request("on_call", Array{Array{meta, Array{1}, Map{{Bytes{"b"}, 2}}}});
+  EXPECT_EQ(take_call().target, "math.add");
+  host().advance(500ms);
+  EXPECT_EQ(outcome(channel), "deferred u");
+}
+
+TEST_F(InfiTest, ACallWithoutAUuidIsOneOfItsOwn) {
+  start();
+  const auto call = [&](const Value& meta) {
+    return client().request("on_call", Array{Array{meta, Array{}, Map{}}});
+  };
+  const auto one = call(Map{{"method", "later"}});
+  const auto other = call(Map{{"method", "later"}, {"uuid", nullptr}});
+  ASSERT_TRUE(called(2));
+  const auto first = outcome(one);
+  EXPECT_EQ(first.size(), std::string("deferred ").size() + 36);
+  EXPECT_NE(first, outcome(other));
+}
+
+// ---- built-in methods -------------------------------------------------------------------------------
+
+TEST_F(InfiTest, EveryServiceHasSomeMethodsOfItsOwn) {
+  start({{"functions", "math"}});
+  EXPECT_EQ(ask("ping"), "= null");
+  EXPECT_EQ(
+      ask("get_rpc_method_names"),
+      R"(= ["add","count","get_rpc_ipython_argspec","get_rpc_method_names","hang","later","now","ping","slow"])");
+  EXPECT_EQ(ask("get_rpc_ipython_argspec", Array{"add"}), R"(= [["self","a","b"],null,null,[1],[],null,{}])");
+  EXPECT_EQ(ask("get_rpc_ipython_argspec", Array{}, {}, Map{{"name", "ping"}}),
+            R"(= [["self"],null,null,null,[],null,{}])");
+  EXPECT_EQ(ask("get_rpc_ipython_argspec", Array{"none"}), "InvalidRPCMethod: none");
+  EXPECT_EQ(ask("get_rpc_max_response_time"), "= 0.5");
+}
+
+TEST_F(InfiTest, TheirArgumentsAreCheckedToo) {
+  start();
+  for (const auto* method : {"ping", "get_rpc_method_names", "get_rpc_max_response_time"})
+    EXPECT_THAT(ask(method, Array{1}), HasSubstr("InvalidCallArguments: ")) << method;
+  for (const auto& args : {Value(Array{}), Value(Array{1, 2}), Value(Array{5})}) {
+    EXPECT_THAT(ask("query_async_request", args), HasSubstr("InvalidCallArguments: "));
+    EXPECT_THAT(ask("get_rpc_ipython_argspec", args), HasSubstr("InvalidCallArguments: "));
+  }
+  EXPECT_THAT(ask("ping", Array{}, {}, Map{{"x", 1}}), HasSubstr("InvalidCallArguments: "));
+  EXPECT_THAT(ask("ping", Array{}, {}, Map{{5, 1}}), HasSubstr("InvalidCallArguments: "));
+}
+
+TEST_F(InfiTest, WithoutALimitThereIsNoNumberToTell) {
+  start({{"max_response_time", "0s"}});
+  EXPECT_EQ(ask("get_rpc_max_response_time"), "InvalidRPCMethod: get_rpc_max_response_time");
+}
+
+// ---- waiting and deferring --------------------------------------------------------------------------
+
+TEST_F(InfiTest, WhatTakesLongIsDeferredAtThatInstant) {
+  start();
+  const auto channel = begin("add", Array{}, "u");
+  const auto call = take_call();
+  host().advance(500ms - 1ns);
+  EXPECT_TRUE(is_silent(channel));
+  host().advance(1ns);
+  EXPECT_EQ(outcome(channel), "deferred u");
+  EXPECT_EQ(poll("u"), "done: deferred u");
+  result(call, 3);
+  EXPECT_EQ(poll("u"), "done: = 3");
+}
+
+TEST_F(InfiTest, AFunctionMaySayHowLongItMayTake) {
+  start();
+  const auto channel = begin("slow", Array{}, "u");
+  take_call();
+  host().advance(2999ms);
+  EXPECT_TRUE(is_silent(channel));
+  host().advance(1ms);
+  EXPECT_EQ(outcome(channel), "deferred u");
+}
+
+TEST_F(InfiTest, ADeferredOneIsDeferredAtOnceAndAlways) {
+  start();
+  const auto channel = begin("later", Array{}, "u");
+  EXPECT_EQ(outcome(channel), "deferred u");
+  fail(take_call(), "RPCUserException", "why");
+  EXPECT_EQ(poll("u"), "done: RPCUserException: why");
+}
+
+TEST_F(InfiTest, AnImmediateOneNeverIs) {
+  start();
+  const auto channel = begin("now", Array{}, "u");
+  const auto call = take_call();
+  host().advance(1h);
+  EXPECT_TRUE(is_silent(channel));
+  result(call, 3);
+  EXPECT_EQ(outcome(channel), "= 3");
+  EXPECT_EQ(poll("u"), "InvalidAsyncToken: u") << "it is in no book";
+}
+
+TEST_F(InfiTest, ManyThatWaitAreDeferredEachAtItsTime) {
+  start();
+  std::vector<std::string> channels;
+  for (int i = 0; i < 200; ++i)
+    channels.push_back(begin(i % 2 == 0 ? "add" : "slow", Array{}, std::to_string(i)));
+  ASSERT_TRUE(called(200));
+  host().advance(500ms);
+  for (std::size_t i = 0; i < 200; i += 2) EXPECT_EQ(outcome(channels[i]), "deferred " + std::to_string(i));
+  EXPECT_TRUE(is_silent(channels[1]));
+  host().advance(2500ms);
+  for (std::size_t i = 1; i < 200; i += 2) EXPECT_EQ(outcome(channels[i]), "deferred " + std::to_string(i));
+}
+
+TEST_F(InfiTest, WaitingForAPlaceCountsAsRunning) {
+  start({{"in_flight", "1"}});
+  begin("add");
+  const auto first = take_call();
+  const auto channel = begin("add", Array{}, "u");
+  settle();
+  host().advance(500ms);
+  EXPECT_EQ(outcome(channel), "deferred u");
+  EXPECT_THAT(host().calls(), IsEmpty());
+  result(first, 1);
+  result(take_call(), 2);
+  EXPECT_EQ(poll("u"), "done: = 2");
+}
+
+TEST_F(InfiTest, ModesMakeAllDeferredOrImmediate) {
+  start({{"mode", "all_deferred"}});
+  EXPECT_EQ(ask("add", Array{}, "u"), "deferred u");
+  const auto channel = begin("now");
+  result(take_call(), 1);
+  result(take_call(), 2);
+  EXPECT_EQ(outcome(channel), "= 2") << "immediate ones stay so";
+  EXPECT_EQ(ask("get_rpc_max_response_time"), "InvalidRPCMethod: get_rpc_max_response_time");
+}
+
+TEST_F(InfiTest, ModeAllImmediateDefersNone) {
+  start({{"mode", "all_immediate"}});
+  const auto channel = begin("later");
+  const auto call = take_call();
+  host().advance(1h);
+  EXPECT_TRUE(is_silent(channel));
+  result(call, 1);
+  EXPECT_EQ(outcome(channel), "= 1");
+}
+
+TEST_F(InfiTest, WithoutALimitOrdinaryOnesAreImmediateAndDeferredOnesDeferred) {
+  start({{"max_response_time", "0s"}});
+  const auto channel = begin("add");
+  const auto call = take_call();
+  host().advance(1h);
+  EXPECT_TRUE(is_silent(channel));
+  result(call, 1);
+  EXPECT_EQ(outcome(channel), "= 1");
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+}
+
+// ---- one uuid, one request --------------------------------------------------------------------------
+
+TEST_F(InfiTest, CallsOfOneUuidAreOneCallAndAllAreAnswered) {
+  start();
+  const auto one = begin("add", Array{}, "u");
+  const auto call = take_call();
+  const auto other = begin("add", Array{}, "u", Map(), 1);
+  settle(1);
+  EXPECT_THAT(host().calls(), IsEmpty());
+  result(call, 3);
+  EXPECT_EQ(outcome(one), "= 3");
+  EXPECT_EQ(outcome(other, 1), "= 3");
+}
+
+TEST_F(InfiTest, EachOfThemWaitsForItsOwnTime) {
+  start();
+  const auto one = begin("add", Array{}, "u");
+  const auto call = take_call();
+  host().advance(400ms);
+  const auto other = begin("add", Array{}, "u");
+  settle();
+  host().advance(100ms);
+  EXPECT_EQ(outcome(one), "deferred u");
+  EXPECT_TRUE(is_silent(other));
+  result(call, 3);
+  EXPECT_EQ(outcome(other), "= 3");
+  EXPECT_EQ(poll("u"), "done: = 3") << "for the one that has the token";
+}
+
+TEST_F(InfiTest, ACallOfAUuidWhoseResultIsKeptGetsIt) {
+  start();
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  result(take_call(), 3);
+  EXPECT_EQ(ask("later", Array{}, "u"), "= 3");
+  EXPECT_THAT(host().calls(), IsEmpty());
+}
+
+TEST_F(InfiTest, WhatWasAnsweredDirectlyIsForgotten) {
+  start();
+  const auto channel = begin("add", Array{}, "u");
+  result(take_call(), 3);
+  EXPECT_EQ(outcome(channel), "= 3");
+  EXPECT_EQ(poll("u"), "InvalidAsyncToken: u");
+  begin("add", Array{}, "u");
+  EXPECT_TRUE(called()) << "the same uuid is a new call";
+}
+
+// ---- results ----------------------------------------------------------------------------------------
+
+TEST_F(InfiTest, AResultCanBePolledByAnyoneAndAgainForAWhile) {
+  start();
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  result(take_call(), 3);
+  EXPECT_EQ(poll("u", 1), "done: = 3");
+  host().advance(4999ms);
+  EXPECT_EQ(poll("u", 2), "done: = 3") << "that answer may have been lost";
+  host().advance(1ms);
+  EXPECT_EQ(poll("u"), "InvalidAsyncToken: u");
+}
+
+TEST_F(InfiTest, AResultThatNobodyFetchesIsForgotten) {
+  start({{"results.keep", "2s"}, {"results.collect", "1s"}});
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  result(take_call(), 3);
+  host().advance(2s);
+  EXPECT_EQ(host().metric("results_kept"), 1);
+  host().advance(2s);
+  EXPECT_EQ(host().metric("results_kept"), 0);
+  EXPECT_EQ(host().metric("results_expired"), 1);
+  EXPECT_EQ(poll("u"), "InvalidAsyncToken: u");
+}
+
+TEST_F(InfiTest, ACallGoesOnWhenItsClientHasGone) {
+  start({{"max_response_time", "0s"}, {"mode", "server"}});
+  begin("now", Array{}, "u");
+  const auto call = take_call();
+  lose_clients();
+  host().run_for(50ms);
+  host().advance(1h);
+  EXPECT_FALSE(cancelled(call));
+  result(call, 3);
+  EXPECT_EQ(host().metric("calls_under_way"), 0);
+}
+
+TEST_F(InfiTest, AnAnswerThatReachesNobodyIsKept) {
+  start({{"max_response_time", "1h"}});
+  begin("add", Array{}, "u");
+  const auto call = take_call();
+  lose_clients();
+  EXPECT_EQ(outcome(begin("ping")), "= null") << "and the connection before has gone, or goes";
+  host().run_for(100ms);
+  result(call, 3);
+  EXPECT_EQ(poll("u"), "done: = 3");
+}
+
+TEST_F(InfiTest, BeyondTheLimitsCallsAreRefused) {
+  start({{"results.max_count", "2"}, {"results.max_bytes", "1KiB"}});
+  ask("later", Array{}, "u");
+  ask("later", Array{}, "v");
+  EXPECT_EQ(ask("later", Array{}, "w"), "RPCFrameworkException: too many results are kept");
+  EXPECT_EQ(ask("add"), "RPCFrameworkException: too many results are kept");
+  result(take_call(), 1);
+  EXPECT_EQ(poll("u"), "done: = 1");
+  EXPECT_EQ(ask("later", Array{}, "w"), "deferred w") << "what was fetched makes room";
+}
+
+TEST_F(InfiTest, BeyondMaxWaitingCallsAreRefusedAndForgotten) {
+  start({{"in_flight", "1"}, {"max_waiting", "0"}});
+  begin("hang");
+  begin("add");
+  take_call();
+  EXPECT_EQ(ask("add", Array{}, "u"), "RPCFrameworkException: too many requests");
+  EXPECT_EQ(poll("u"), "InvalidAsyncToken: u");
+}
+
+// ---- on disk ----------------------------------------------------------------------------------------
+
+class InfiOnDisk : public InfiTest {
+ protected:
+  void start_on_disk() {
+    start({{"results.store", "sqlite"}, {"results.path", folder_.file("results.db").string()}});
+  }
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(InfiOnDisk, ATokenIsToldOnceTheRequestIsOnDisk) {
+  start_on_disk();
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  EXPECT_TRUE(std::filesystem::exists(folder_.file("results.db")));
+  result(take_call(), 3);
+  ASSERT_TRUE(host().run_until([&] { return host().metric("results_kept") == 1; }));
+  EXPECT_EQ(poll("u"), "done: = 3");
+}
+
+TEST_F(InfiOnDisk, ACallWhoseResultIsBeingWrittenIsToldTheToken) {
+  start_on_disk();
+  for (int i = 0; i < 20; ++i) {
+    const auto uuid = std::to_string(i);
+    EXPECT_EQ(ask("later", Array{}, uuid), "deferred " + uuid);
+    const auto call = take_call();
+    const auto again = begin("later", Array{}, uuid);
+    host().run_for(1ms);  // it may wait in the socket
+    result(call, i);
+    EXPECT_THAT(outcome(again), testing::AnyOf("deferred " + uuid, "= " + uuid));
+  }
+}
+
+// ---- the end ----------------------------------------------------------------------------------------
+
+TEST_F(InfiTest, WhileItEndsCallsAreRefusedAndPollsAnswered) {
+  start();
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  host().drain();
+  EXPECT_EQ(ask("add"), "RPCFrameworkException: server is shutting down");
+  EXPECT_EQ(ask("ping"), "= null");
+  EXPECT_EQ(ask("get_rpc_max_response_time"), "= 0.5");
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u") << "a request of before is joined";
+  EXPECT_GT(host().holding(), 0u);
+  result(take_call(), 3);
+  EXPECT_GT(host().holding(), 0u);
+  EXPECT_EQ(poll("u"), "done: = 3");
+  EXPECT_EQ(host().holding(), 0u);
+}
+
+TEST_F(InfiTest, AbortAnswersWhoWaitsAndKeepsTheErrorForOthers) {
+  start({{"shutdown.strategy", "abort"}, {"in_flight", "2"}});
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  const auto call = take_call();
+  const auto waiting = begin("now");
+  take_call();
+  const auto behind = begin("now");
+  settle();
+  host().drain();
+  const std::string aborted = "RequestAbortedError: request aborted while being processed";
+  EXPECT_EQ(outcome(waiting), aborted);
+  EXPECT_EQ(outcome(behind), aborted) << "it had no place yet";
+  EXPECT_TRUE(cancelled(call));
+  EXPECT_THAT(host().calls(), IsEmpty()) << "what waits does not begin";
+  EXPECT_EQ(poll("u"), "done: " + aborted);
+  EXPECT_EQ(host().holding(), 0u);
+}
+
+}  // namespace
+}  // namespace backplane::zerorpc
