@@ -5,6 +5,7 @@
 
 #include "manifests/manifest_test.hpp"
 #include "support/palm_client.hpp"
+#include "support/palm_worker.hpp"
 #include "support/tcp_peer.hpp"
 
 namespace backplane::test {
@@ -58,32 +59,7 @@ class PalmTour : public ManifestTest {
   std::string at(int port) const { return "tcp://" + address(port); }
   HostProcess& host() { return *host_; }
 
-  // A worker at a master's ports: takes a job and gives `answers(payload)`.
-  class Worker {
-   public:
-    Worker(const std::string& jobs, const std::string& results) : jobs_(ZMQ_PULL), results_(ZMQ_PUSH) {
-      jobs_.connect(jobs);
-      results_.connect(results);
-    }
-    std::optional<PalmMessage> take() {
-      const auto job = jobs_.receive();
-      if (!job || job->size() != 1) return std::nullopt;
-      return PalmMessage(palm::read(job->front()));
-    }
-    void give(PalmMessage message, const std::string& payload) {
-      message.payload = payload;
-      results_.send({palm::encode(message.fields())});
-    }
-    // Answers so many jobs with what they brought.
-    void echo(int count) {
-      for (int i = 0; i < count; ++i)
-        if (const auto job = take()) give(*job, job->payload);
-    }
-
-   private:
-    Peer jobs_;
-    Peer results_;
-  };
+  using Worker = PalmWorker;
 
   // Pushes payloads, lets `work` be done, and returns what comes back.
   std::vector<std::string> through(PalmClient& client, const std::vector<std::string>& payloads,

@@ -72,6 +72,7 @@ class HostProcess {
   // SIGTERM: drain and stop.
   void terminate() { child_->signal(SIGTERM); }
   void signal(int number) { child_->signal(number); }
+  pid_t process() const { return child_->process(); }
   bool running() { return !child_->exit_code().has_value(); }
   std::optional<int> wait(std::chrono::nanoseconds limit = kPatience) { return child_->wait(limit); }
   // terminate() and wait(); nothing: it runs on after `limit`.
