@@ -345,7 +345,33 @@ void Component::arrive(HostMessage* message) {
     return;
   }
   inbox_.push(message);
+  waiting_known_ = false;
   if (!busy_) loop_.schedule(*this);
+}
+
+HostMessage* Component::take_first() {
+  waiting_known_ = false;
+  return inbox_.pop();
+}
+
+// nullptr: it does not wait here.
+HostMessage* Component::waiting_request(std::uint64_t correlation) {
+  if (inbox_.empty()) return nullptr;
+  if (!waiting_known_) {
+    waiting_.clear();
+    for (auto* message = inbox_.front(); message != nullptr; message = message->next)
+      if ((message->envelope.flags & BP_REQUEST) != 0)
+        waiting_.emplace(message->envelope.correlation, message);
+    waiting_known_ = true;
+  }
+  const auto found = waiting_.find(correlation);
+  return found == waiting_.end() ? nullptr : found->second;
+}
+
+// A notice that has overtaken its request.
+void Component::heed(HostMessage& request, const bp_envelope& notice) {
+  if ((notice.flags & BP_CREDIT) != 0) request.envelope.credit += notice.credit;
+  if ((notice.flags & BP_CANCEL) != 0) request.envelope.deadline = 1;  // long past: nobody waits any more
 }
 
 void Component::receive_reply(HostMessage* reply) {
@@ -362,6 +388,11 @@ void Component::receive_reply(HostMessage* reply) {
     request->callee = envelope.origin;
     const bool more = (envelope.flags & BP_STREAM) != 0 && (envelope.flags & (BP_STREAM_END | BP_ERROR)) == 0;
     if (!more) request_done(envelope.correlation);
+  } else if (HostMessage* request = waiting_request(envelope.correlation)) {
+    heed(*request, envelope);
+    ++received_.out;
+    free_message(reply);
+    return;
   }
   hand_reply(reply);
 }
@@ -379,7 +410,7 @@ void Component::hand_reply(HostMessage* reply) {
 bool Component::deliver(int budget) {
   while (!inbox_.empty() && !busy_) {
     if (budget-- == 0) return true;
-    HostMessage* message = inbox_.pop();
+    HostMessage* message = take_first();
     const auto lane_loop = message->lane_loop;
     const auto lane = message->lane;
     const auto& envelope = message->envelope;
@@ -433,7 +464,7 @@ void Component::sweep() {
   const auto now = loop_.now();
   while (!inbox_.empty() && inbox_.front()->envelope.expires != 0 &&
          inbox_.front()->envelope.expires <= now) {
-    HostMessage* message = inbox_.pop();
+    HostMessage* message = take_first();
     ++received_.expired;
     loop_.give_back(message->lane_loop, message->lane);
     discard(message, "Expired", "expired");

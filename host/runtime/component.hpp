@@ -156,6 +156,9 @@ class Component {
   bool begin_request(HostMessage* message);
   void one_less_in_flight();
   void hand_reply(HostMessage* reply);
+  HostMessage* take_first();
+  HostMessage* waiting_request(std::uint64_t correlation);
+  static void heed(HostMessage& request, const bp_envelope& notice);
   Leg& leg_to(const std::string& component);
   // The component that `target` names, "component.function", when it takes messages; the function's name is
   // left in `function`. Empty: there is none. It need not have published the function.
@@ -180,6 +183,9 @@ class Component {
   bool finished_ = false;
 
   MessageQueue inbox_;
+  // Its requests by correlation, made for the notices of a turn: each looks for its own among all that wait.
+  std::unordered_map<std::uint64_t, HostMessage*> waiting_;
+  bool waiting_known_ = false;
   bool busy_ = false;
   Account received_;
   Account sent_;

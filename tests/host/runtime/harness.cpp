@@ -88,7 +88,10 @@ void Echo::on_message(Message message) {
 }
 
 Silent::Silent(Host host) : probe_(probe(std::string(host.component()))) {}
-void Silent::on_message(Message message) { probe_.note(message[0]); }
+void Silent::on_message(Message message) {
+  const auto credit = message.envelope().credit;
+  probe_.note(std::string(message[0]) + (credit > 0 ? " for " + std::to_string(credit) : ""));
+}
 void Silent::on_reply(Message notice) { probe_.note(notice.has(BP_CANCEL) ? "cancel" : "notice"); }
 
 Keeper::Keeper(Host host) : host_(host), probe_(probe(std::string(host.component()))) {

@@ -545,6 +545,30 @@ TEST_P(Asking, WithoutAnAnswerTheDeadlineIsTheOutcomeAndTheCalleeIsTold) {
   EXPECT_THAT(probe("silent").received(), ElementsAre("x", "cancel"));
 }
 
+// Notices do not wait in line behind messages, so these come before their requests.
+TEST_P(Asking, CreditAndCancellationThatOvertakeTheirRequestsAreHeeded) {
+  host_.component("source", "test.source").loop = "a";
+  host_.component("silent", "test.silent").loop = other();
+  host_.route("source", {"silent"});
+  host_.start();
+  host_.on_loop("source", [](Host& source) {
+    const auto ask = [&](std::string_view text) {
+      auto request = source.message({text});
+      request.envelope().flags |= BP_STREAM;
+      request.envelope().credit = 1;
+      source.request(std::move(request), 0);
+      return source.last_request();
+    };
+    source.grant(ask("given credit"), 3);
+    source.cancel(ask("cancelled"));
+    ask("neither");
+  });
+  ASSERT_TRUE(probe("silent").waits_for(2));
+  const auto report = host_.stop([] { return true; });
+  EXPECT_THAT(probe("silent").received(), ElementsAre("given credit for 4", "neither for 1"));
+  EXPECT_TRUE(report.ledger.balances());
+}
+
 TEST_P(Asking, ADroppedRequestIsAnsweredWithTheReason) {
   host_.component("source", "test.source").loop = "a";
   host_.component("thrower", "test.thrower").loop = other();
