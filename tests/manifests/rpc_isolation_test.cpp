@@ -9,6 +9,24 @@ using testing::Ge;
 
 class RpcIsolation : public RpcService {
  protected:
+  // Besides the service a component on a loop of its own, which knows what the threads of `tools` do.
+  HostProcess& serve_observed(const std::string& options) {
+    return serve("  watch: {kind: rpc_tools.functions, loop: watch}\n" + service(options));
+  }
+  // Answers the heartbeats that have come for a call, which has no answer yet.
+  static void expect_unanswered(RpcClient& client, const std::string& channel) {
+    while (const auto event = client.next_of(channel, milliseconds(0))) {
+      EXPECT_TRUE(event->heartbeat()) << event->text();
+      client.heartbeat(channel);
+    }
+  }
+  // The same until a thread works on it.
+  static bool until_working(RpcClient& client, const std::string& channel) {
+    return eventually([&] {
+      expect_unanswered(client, channel);
+      return client.call("watch.working") == Value(1);
+    });
+  }
   // Answers heartbeats until the call ends with `answer`, and tells how many came.
   static int beats_until(RpcClient& client, const std::string& channel, const std::string& answer) {
     for (int beats = 0;; ++beats) {
@@ -26,25 +44,29 @@ class RpcIsolation : public RpcService {
 // ---- functions that take long -----------------------------------------------------------------------
 
 TEST_F(RpcIsolation, AFunctionThatBlocksItsWorkerDelaysNobody) {
-  auto& host = serve(service("bind: \"${A}\", heartbeat: 200ms"));
+  auto& host = serve_observed("bind: \"${A}\", heartbeat: 200ms");
   RpcClient client(at("A"));
-  const auto channel = client.request("work", Array{2.0});
+  const auto channel = client.request("tools.work", Array{3.0});
+  ASSERT_TRUE(until_working(client, channel));
   RpcClient asking(at("A"));
-  EXPECT_EQ(asking.call("pumped"), Value(0)) << "another function of the same component";
+  EXPECT_EQ(asking.call("tools.pumped"), Value(0)) << "another function of the same component";
   EXPECT_EQ(asking.call("add", Array{1, 2}), Value(3));
   EXPECT_EQ(asking.call("_zerorpc_name"), Value("rpc"));
-  EXPECT_THAT(beats_until(client, channel, "OK [2.0]"), Ge(5));
+  expect_unanswered(client, channel);
+  EXPECT_THAT(beats_until(client, channel, "OK [3.0]"), Ge(5));
   expect_clean_stop(host);
 }
 
 TEST_F(RpcIsolation, AFunctionThatWronglyBlocksItsLoopDelaysNoHeartbeat) {
-  auto& host = serve(service("bind: \"${A}\", heartbeat: 200ms"));
+  auto& host = serve_observed("bind: \"${A}\", heartbeat: 200ms");
   RpcClient client(at("A"));
-  const auto channel = client.request("block", Array{2.0});
+  const auto channel = client.request("tools.block", Array{3.0});
+  ASSERT_TRUE(until_working(client, channel));
   RpcClient asking(at("A"));
   EXPECT_EQ(asking.call("_zerorpc_name"), Value("rpc"));
   EXPECT_EQ(exception_in(asking.infi("ping")), "none");
-  EXPECT_THAT(beats_until(client, channel, "OK [2.0]"), Ge(5)) << "the service has a loop of its own";
+  expect_unanswered(client, channel);
+  EXPECT_THAT(beats_until(client, channel, "OK [3.0]"), Ge(5)) << "the service has a loop of its own";
   expect_clean_stop(host);
 }
 
@@ -111,6 +133,16 @@ TEST_F(RpcVictim, ACallIsCancelledWhenItsClientHangs) {
   expect_clean_stop(host);
 }
 
+TEST_F(RpcVictim, AWorkerSeesThatItsClientWasKilled) {
+  const auto file = folder_.file("work");
+  auto& host = serve(service("bind: \"${A}\", heartbeat: 300ms"));
+  auto victim = call("work_on", "[\"" + file.string() + "\"]");
+  ASSERT_TRUE(eventually([&] { return read_file(file) == "begun"; })) << victim.errors();
+  victim.signal(SIGKILL);
+  EXPECT_TRUE(eventually([&] { return read_file(file) == "cancelled"; }));
+  expect_clean_stop(host);
+}
+
 TEST_F(RpcVictim, AStreamEndsWhenItsClientIsKilled) {
   auto& host = serve(service("bind: \"${A}\", heartbeat: 300ms"));
   RpcClient asking(at("A"));
@@ -166,42 +198,49 @@ TEST_F(RpcIsolation, ACallOfInfiRpcGoesOn) {
 TEST_F(RpcIsolation, ACallIsGivenUpAtTheDeadlineOfItsCaller) {
   auto& host = serve(service());
   RpcClient client(at("A"));
-  const auto channel = client.request("slow", Array{600}, {{"timeout_ms", 300}});
+  const auto channel = client.request("slow", Array{600}, {{"timeout_ms", 1000}});
   EXPECT_EQ(RpcError(client.answer(channel)).name, "TimeoutExpired");
   EXPECT_TRUE(until_active(client, 0));
+  EXPECT_EQ(client.call("started"), Value(1)) << "it had begun";
   expect_clean_stop(host);
 }
 
 TEST_F(RpcIsolation, TheServiceHasALimitOfItsOwn) {
-  auto& host = serve(service("bind: \"${A}\", timeout: 300ms"));
+  auto& host = serve(service("bind: \"${A}\", timeout: 1s"));
   RpcClient client(at("A"));
   EXPECT_EQ(RpcError(client.answer(client.request("slow", Array{600}))).name, "TimeoutExpired");
   EXPECT_TRUE(until_active(client, 0));
+  EXPECT_EQ(client.call("started"), Value(1)) << "it had begun";
   expect_clean_stop(host);
 }
 
 TEST_F(RpcIsolation, NestedCallsHaveTheDeadlineToo) {
-  auto& host = serve(service());
+  auto& host = serve("  patient: {kind: rpc_tools.functions, timeout: 0s}\n" + service());
   RpcClient client(at("A"));
   const auto time_left = [&](std::string_view method, const Value& args) {
     const auto event = client.answer(client.request(method, args, {{"timeout_ms", 60'000}}));
     const auto* left = event.args.get_if<Array>()->at(0).get_if<double>();
     return left == nullptr ? 0.0 : *left;
   };
-  for (const auto left : {time_left("time_left", Array{}), time_left("ask", Array{"tools.time_left"})}) {
-    EXPECT_GT(left, 1);
+  for (const auto left :
+       {time_left("tools.time_left", Array{}), time_left("tools.ask", Array{"patient.time_left"})}) {
+    EXPECT_GT(left, 31) << "more than the component's own timeout";
     EXPECT_LE(left, 60);
   }
-  EXPECT_EQ(client.call("ask", Array{"tools.time_left"}), Value()) << "without one there is none";
+  EXPECT_EQ(client.call("tools.time_left"), Value()) << "without one there is none";
+  EXPECT_EQ(client.call("patient.ask", Array{"tools.time_left"}), Value());
+  const auto own = client.call("tools.ask", Array{"patient.time_left"});
+  EXPECT_LE(*own.get_if<double>(), 30) << "the timeout of a component, 30s, is for what it asks itself";
   expect_clean_stop(host);
 }
 
 TEST_F(RpcIsolation, WhatANestedCallDoesEndsWithItsCaller) {
   auto& host = serve(service());
   RpcClient client(at("A"));
-  const auto channel = client.request("ask_with", Array{"demo.slow", 600}, {{"timeout_ms", 300}});
+  const auto channel = client.request("ask_with", Array{"demo.slow", 600}, {{"timeout_ms", 1000}});
   EXPECT_EQ(RpcError(client.answer(channel)).name, "TimeoutExpired");
   EXPECT_TRUE(until_active(client, 0));
+  EXPECT_EQ(client.call("started"), Value(1)) << "it had begun";
   expect_clean_stop(host);
 }
 

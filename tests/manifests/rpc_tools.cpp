@@ -2,6 +2,7 @@
 // functions that tell what reached them, a strategy for a shutdown.
 #include <backplane/plugin.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -31,7 +32,9 @@ class Tools {
   explicit Tools(Host host) : host_(host) {}
 
   static double work(double seconds) {
+    ++working_;
     std::this_thread::sleep_for(Seconds(seconds));
+    --working_;
     return seconds;
   }
   // Writes a file once the time is over: seen also by who gets no answer.
@@ -44,6 +47,13 @@ class Tools {
     const auto left = context.time_left();
     return left ? Value(std::chrono::duration<double>(*left).count()) : Value();
   }
+  static std::int64_t working() { return working_; }
+  // Works until nobody waits for it; the file says how far it is.
+  static void work_on(const Context& context, const std::string& file) {
+    std::ofstream(file) << "begun";
+    while (!context.cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::ofstream(file) << "cancelled";
+  }
   static std::string trace(const Context& context) { return context.baggage("trace_id"); }
   static Task<Value> ask(std::string function) {
     const auto answer = co_await backplane::call<Value>(function);
@@ -51,6 +61,11 @@ class Tools {
   }
   static Task<Value> ask_with(std::string function, Value argument) {
     const auto answer = co_await backplane::call<Value>(function, argument);
+    co_return answer;
+  }
+  static Task<Value> ask_after(double seconds, std::string function) {
+    co_await backplane::sleep(Seconds(seconds));
+    const auto answer = co_await backplane::call<Value>(function);
     co_return answer;
   }
   // An endless stream.
@@ -72,11 +87,16 @@ class Tools {
     functions.add("block", &Tools::work, "Holds the loop for so long, which a function should not.",
                   {"seconds"});
     functions.add("touch", &Tools::touch, "Writes a file after that time.", {"seconds", "file"});
+    functions.add("working", &Tools::working, "How many calls of work and block go on in this host.");
+    functions.add("work_on", &Tools::work_on, "Holds a worker thread until nobody waits for it.", {"file"},
+                  blocking);
     functions.add("time_left", &Tools::time_left, "Seconds until the caller waits no more, or nil.");
     functions.add("trace", &Tools::trace, "The trace id that came along.");
     functions.add("ask", &Tools::ask, "Calls another function.", {"function"});
     functions.add("ask_with", &Tools::ask_with, "Calls another function with an argument.",
                   {"function", "argument"});
+    functions.add("ask_after", &Tools::ask_after, "Calls another function after that time.",
+                  {"seconds", "function"});
     functions.add("pump", &Tools::pump, "Streams blocks of bytes without end.", {"size"});
     functions.add("pumping", &Tools::pumping, "How many calls of pump go on.");
     functions.add("pumped", &Tools::pumped, "How many blocks pump has made.");
@@ -94,6 +114,8 @@ class Tools {
    private:
     std::int64_t& count_;
   };
+
+  static inline std::atomic<std::int64_t> working_ = 0;
 
   Host host_;
   std::int64_t pumped_ = 0;
