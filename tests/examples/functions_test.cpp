@@ -256,6 +256,9 @@ TEST_F(Strategies, EachServiceEndsInItsOwnWay) {
   RpcClient views(at("VIEWS"));
   RpcClient searches(at("SEARCHES"));
   RpcClient exports(at("EXPORTS"));
+  RpcClient probes(at("PROBES"));
+  EXPECT_EQ(told(probes.infi("now", Array{1})), "1");
+  const auto probed = probes.on_call("hold", Array{3});
   const auto ordered = token(orders, 0.6);
   const auto searched = token(searches, 600);
   const auto exported = token(exports, 0.6);
@@ -268,9 +271,12 @@ TEST_F(Strategies, EachServiceEndsInItsOwnWay) {
   }));
   EXPECT_EQ(poll(searches, searched), "RequestAbortedError: request aborted while being processed");
   EXPECT_EQ(told((*views.answer(viewed).args.get_if<Array>())[0]), "1") << "what ran was answered";
+  EXPECT_FALSE(probes.next_of(probed, milliseconds(0)).has_value()) << "it runs on";
+  probes.on_call("now", Array{1});
   EXPECT_TRUE(eventually([&] { return poll(orders, ordered) == "0.6"; }));
   EXPECT_TRUE(eventually([&] { return poll(exports, exported) == "0.6"; }));
   EXPECT_EQ(host.wait(), 0) << host.errors();
+  EXPECT_TRUE(probes.silent(milliseconds(0))) << "neither new calls nor old ones are answered";
   expect_balance(host);
 }
 

@@ -63,12 +63,15 @@ class RpcService : public ManifestTest {
   }
 };
 
-// Calls of add(1, 2) that come one each millisecond, from a thread of their own, until end().
+// Calls that come one each millisecond, from a thread of their own, until end(): add(1, 2) of ZeroRPC or of
+// infi.rpc, or later("x"), whose results are asked for until they are there.
 class Arrivals {
  public:
+  enum class What { add, infi_add, later };
   enum class Fate { none, answered, refused, odd };
 
-  explicit Arrivals(const std::string& endpoint) : client_(endpoint), thread_([this] { run(); }) {}
+  explicit Arrivals(const std::string& endpoint, What what = What::add)
+      : client_(endpoint), what_(what), thread_([this] { run(); }) {}
   Arrivals(const Arrivals&) = delete;
   Arrivals& operator=(const Arrivals&) = delete;
   ~Arrivals() {
@@ -91,7 +94,7 @@ class Arrivals {
     while (!stop_) {
       const auto now = std::chrono::steady_clock::now();
       for (; next <= now; next += milliseconds(1)) {
-        open.emplace(client_.request("add", Array{1, 2}), fates_.size());
+        open.emplace(begin(), fates_.size());
         fates_.push_back(Fate::none);
         sent_ = fates_.size();
       }
@@ -107,19 +110,47 @@ class Arrivals {
     if (event->heartbeat()) {
       client_.heartbeat(event->channel());
     } else if (found != open.end()) {
-      fates_[found->second] = fate(*event);
-      if (fates_[found->second] == Fate::refused) ++refused_;
+      const auto call = found->second;
       open.erase(found);
+      const auto now = what_ == What::add ? fate(*event) : infi_fate(*event);
+      if (now == Fate::none) open.emplace(client_.on_call("query_async_request", Array{token_}), call);
+      if (now == Fate::refused) ++refused_;
+      fates_[call] = now;
     }
     return true;
+  }
+  std::string begin() {
+    if (what_ == What::add) return client_.request("add", Array{1, 2});
+    return what_ == What::infi_add ? client_.on_call("add", Array{1, 2})
+                                   : client_.on_call("later", Array{"x"});
   }
   static Fate fate(const ServerEvent& event) {
     if (event.text() == "OK [3]") return Fate::answered;
     const bool refused = event.name == rpc::event_name::error && RpcError(event).name == "ShuttingDown";
     return refused ? Fate::refused : Fate::odd;
   }
+  // None: the result of token_ is to be asked for.
+  Fate infi_fate(const ServerEvent& event) {
+    const auto* list = event.args.get_if<Array>();
+    if (event.name != rpc::event_name::ok || list == nullptr || list->size() != 1) return Fate::odd;
+    const auto text = to_json(list->front());
+    if (text == R"({"code":"success","result":3})") return Fate::answered;
+    if (text == R"({"code":"success","result":{"code":"success","result":"x"}})") return Fate::answered;
+    if (text.find("server is shutting down") != std::string::npos) return Fate::refused;
+    const auto* deferred = list->front().find("code");
+    const auto* result = list->front().find("result");
+    if (deferred == nullptr || result == nullptr) return Fate::odd;
+    if (*deferred == Value("success"))
+      result = result->find("result");  // what was asked for is not there yet
+    const auto* token = result == nullptr ? nullptr : result->get_if<std::string>();
+    if (what_ != What::later || token == nullptr) return Fate::odd;
+    token_ = *token;
+    return Fate::none;
+  }
 
   RpcClient client_;
+  const What what_;
+  std::string token_;
   std::vector<Fate> fates_;  // of the thread, until end()
   std::atomic<std::size_t> sent_ = 0;
   std::atomic<std::size_t> refused_ = 0;

@@ -5,6 +5,7 @@ namespace backplane::test {
 namespace {
 
 using Fate = Arrivals::Fate;
+using What = Arrivals::What;
 using testing::HasSubstr;
 
 std::string ending(const std::string& what, const std::string& endpoint = "A") {
@@ -24,6 +25,21 @@ class RpcShutdown : public RpcService {
       }
       return false;
     }));
+  }
+  // The last calls reached nobody. All before them have an answer, and none got an odd one.
+  // Returns how many got a result.
+  static std::ptrdiff_t answered(Arrivals& arrivals) {
+    auto fates = arrivals.end();
+    while (!fates.empty() && fates.back() == Fate::none) fates.pop_back();
+    EXPECT_EQ(std::count(fates.begin(), fates.end(), Fate::none), 0);
+    EXPECT_EQ(std::count(fates.begin(), fates.end(), Fate::odd), 0);
+    return std::count(fates.begin(), fates.end(), Fate::answered);
+  }
+  // A call of slow(seconds) that a client of ZeroRPC waits for.
+  static std::string begin_slow_one(RpcClient& client, double span) {
+    const auto channel = client.request("slow", Array{span});
+    EXPECT_TRUE(until_active(client, 1));
+    return channel;
   }
   // The tokens of calls of infi.rpc that go on.
   static std::string token_of(const Value& result) {
@@ -50,13 +66,112 @@ TEST_F(RpcShutdown, DrainAnswersEveryCallThatWasAccepted) {
   EXPECT_EQ(host.wait(), 0) << host.errors();
   expect_balance(host);
 
-  // The last calls reached nobody. All before them have an answer, and none got an odd one.
-  auto fates = arrivals.end();
-  while (!fates.empty() && fates.back() == Fate::none) fates.pop_back();
-  EXPECT_EQ(std::count(fates.begin(), fates.end(), Fate::none), 0);
-  EXPECT_EQ(std::count(fates.begin(), fates.end(), Fate::odd), 0);
-  EXPECT_GT(std::count(fates.begin(), fates.end(), Fate::answered), 0);
+  EXPECT_GT(answered(arrivals), 0);
   EXPECT_EQ(host.ledger_count("sent rpc", "out"), host.ledger_count("sent rpc", "in"));
+}
+
+TEST_F(RpcShutdown, CallsOfInfiRpcUnderLoadAreAllAnsweredOrRefused) {
+  for (const auto* strategy : {"drain", "wait_until_polled"}) {
+    SCOPED_TRACE(strategy);
+    auto& host = serve(service(ending(std::string("grace: 60s, strategy: ") + strategy) +
+                               ", in_flight: 50, max_response_time: 60s, results: {keep: 1h}"));
+    RpcClient client(at("A"));
+    std::vector<std::string> channels;
+    for (int i = 0; i < 100; ++i) channels.push_back(client.on_call("hold", Array{0.5}));
+    Arrivals adding(at("A"), What::infi_add);
+    ASSERT_TRUE(eventually([&] { return adding.sent() > 200; }));
+    host.terminate();
+    ASSERT_TRUE(eventually([&] { return adding.refused() > 100; }));
+    for (const auto& channel : channels)
+      ASSERT_EQ(client.answer(channel).text(), R"(OK [{"code":"success","result":0.5}])");
+    EXPECT_EQ(host.wait(), 0) << host.errors();
+    expect_balance(host);
+    EXPECT_GT(answered(adding), 0);
+  }
+}
+
+TEST_F(RpcShutdown, WaitUntilPolledUnderLoadLosesNoResult) {
+  auto& host = serve(service(ending("grace: 60s") + ", results: {keep: 1h}"));
+  RpcClient client(at("A"));
+  const auto channel = client.on_call("hold", Array{0.5});
+  Arrivals fetching(at("A"), What::later);
+  Arrivals also_fetching(at("A"), What::later);
+  ASSERT_TRUE(eventually([&] { return fetching.sent() > 200 && also_fetching.sent() > 200; }));
+  host.terminate();
+  ASSERT_TRUE(eventually([&] { return fetching.refused() > 10 && also_fetching.refused() > 10; }));
+  EXPECT_EQ(client.answer(channel).text(), R"(OK [{"code":"success","result":0.5}])");
+  EXPECT_EQ(host.wait(), 0) << host.errors();
+  expect_balance(host);
+  EXPECT_GT(answered(fetching), 0);
+  EXPECT_GT(answered(also_fetching), 0);
+}
+
+TEST_F(RpcShutdown, ACallThatCallsOthersWhileTheHostDrainsIsAnswered) {
+  auto& host = serve(service(ending("strategy: drain") + ", max_response_time: 60s"));
+  RpcClient client(at("A"));
+  const auto channel = client.request("ask_after", Array{1.0, "demo.started"});
+  const auto channel_of_infi = client.on_call("ask_after", Array{1.0, "demo.started"});
+  EXPECT_EQ(client.call("add", Array{1, 2}), Value(3)) << "the calls before were taken";
+  host.terminate();
+  expect_refused(at("A"));
+  EXPECT_EQ(client.answer(channel).text(), "OK [0]");
+  EXPECT_EQ(client.answer(channel_of_infi).text(), R"(OK [{"code":"success","result":0}])");
+  EXPECT_EQ(host.wait(), 0) << host.errors();
+  expect_balance(host);
+}
+
+TEST_F(RpcShutdown, ABlockingCallIsAnsweredByADrain) {
+  auto& host = serve(service(ending("strategy: drain")));
+  RpcClient client(at("A"));
+  const auto runs = client.request("work", Array{1.0});
+  const auto waits_for_the_thread = client.request("work", Array{0.5});
+  EXPECT_EQ(client.call("add", Array{1, 2}), Value(3)) << "the calls before were taken";
+  host.terminate();
+  expect_refused(at("A"));
+  EXPECT_EQ(client.answer(runs).text(), "OK [1.0]");
+  EXPECT_EQ(client.answer(waits_for_the_thread).text(), "OK [0.5]");
+  EXPECT_EQ(host.wait(), 0) << host.errors();
+  expect_balance(host);
+}
+
+TEST_F(RpcShutdown, ADeferredCallThatRunsIsFinishedByADrain) {
+  const auto done = folder_.file("done");
+  auto& host = serve(service(ending("strategy: drain") + ", results: {keep: 1h}, max_response_time: 50ms"));
+  RpcClient client(at("A"));
+  const auto token = token_of(client.infi("touch", Array{1.0, done.string()}));
+  host.terminate();
+  expect_refused(at("A"));
+  EXPECT_EQ(to_json(poll(client, token)),
+            R"({"code":"success","result":{"code":"deferred","result":")" + token + "\"}}");
+  EXPECT_EQ(host.wait(), 0) << host.errors();
+  EXPECT_EQ(read_file(done), "done");
+  expect_balance(host);
+}
+
+TEST_F(RpcShutdown, SigintEndsItAsSigtermDoes) {
+  auto& host = serve(service(ending("strategy: drain")));
+  RpcClient client(at("A"));
+  const auto channel = begin_slow_one(client, 1.0);
+  host.signal(SIGINT);
+  expect_refused(at("A"));
+  EXPECT_EQ(client.answer(channel).text(), "OK [1.0]");
+  EXPECT_EQ(host.wait(), 0) << host.errors();
+  expect_balance(host);
+}
+
+TEST_F(RpcShutdown, AReloadDrainsToo) {
+  auto& host = serve(service(ending("strategy: drain")));
+  RpcClient client(at("A"));
+  const auto channel = begin_slow_one(client, 2.0);
+  host.signal(SIGHUP);
+  expect_refused(at("A"));
+  EXPECT_EQ(client.answer(channel).text(), "OK [2.0]");
+  // The socket is a new one: what came in between has no answer.
+  EXPECT_TRUE(eventually([&] {
+    const auto answer = client.next_of(client.request("add", Array{1, 2}), milliseconds(200));
+    return answer && answer->text() == "OK [3]";
+  }));
+  expect_clean_stop(host);
 }
 
 TEST_F(RpcShutdown, NewCallsAreRefusedAtOnce) {
@@ -147,19 +262,29 @@ TEST_F(RpcShutdown, WaitUntilPolledEndsWhenTheLastResultWasFetched) {
 }
 
 TEST_F(RpcShutdown, WaitUntilPolledEndsWhenTheLastResultHasExpired) {
-  auto& host = serve(service(ending("grace: 60s") + ", results: {keep: 300ms, collect: 50ms}"));
+  auto& host = serve(service(ending("grace: 60s") + ", results: {keep: 4s, collect: 50ms}"));
   RpcClient client(at("A"));
-  token_of(client.infi("later", Array{"x"}));
-  EXPECT_EQ(host.stop(), 0) << host.errors();
+  const auto fetched = token_of(client.infi("later", Array{"x"}));
+  const auto began = std::chrono::steady_clock::now();
+  token_of(client.infi("later", Array{"nobody fetches this"}));
+  host.terminate();
+  expect_refused(at("A"));
+  EXPECT_EQ(exception_in(poll(client, fetched)), "none");
+  EXPECT_EQ(exception_in(poll(client, fetched)), "none") << "it is still answered";
+  EXPECT_TRUE(host.running());
+  EXPECT_EQ(host.wait(), 0) << host.errors();
+  EXPECT_GE(std::chrono::steady_clock::now() - began, seconds(4)) << "not before it has expired";
+  expect_balance(host);
 }
 
 TEST_F(RpcShutdown, WaitUntilPolledWaitsForCallsToo) {
   auto& host = serve(service(ending("grace: 60s") + ", results: {keep: 1h}, max_response_time: 50ms"));
   RpcClient client(at("A"));
-  const auto token = token_of(client.infi("slow", Array{0.5}));
-  const auto channel = client.request("slow", Array{0.5});
+  const auto token = token_of(client.infi("slow", Array{1.0}));
+  const auto channel = client.request("slow", Array{1.0});
+  ASSERT_TRUE(until_active(client, 2));
   host.terminate();
-  EXPECT_EQ(client.answer(channel).text(), "OK [0.5]");
+  EXPECT_EQ(client.answer(channel).text(), "OK [1.0]");
   EXPECT_TRUE(
       eventually([&] { return *poll(client, token).find("result")->find("code") == Value("success"); }));
   EXPECT_EQ(host.wait(), 0) << host.errors();
@@ -214,9 +339,7 @@ TEST_F(RpcShutdown, AbortUnderLoadAnswersEveryCall) {
   for (const auto& channel : channels) ASSERT_EQ(RpcError(client.answer(channel)).name, "ShuttingDown");
   EXPECT_EQ(host.wait(), 0) << host.errors();
   expect_balance(host);
-  auto fates = arrivals.end();
-  while (!fates.empty() && fates.back() == Fate::none) fates.pop_back();
-  EXPECT_EQ(std::count(fates.begin(), fates.end(), Fate::none), 0);
+  answered(arrivals);
 }
 
 // ---- close ------------------------------------------------------------------------------------------
@@ -234,6 +357,15 @@ TEST_F(RpcShutdown, CloseIsSilentAtOnceAndWhatRunsRunsOn) {
   EXPECT_EQ(read_file(done), "done");
   EXPECT_EQ(read_file(done.string() + "2"), "done");
   while (const auto event = client.next(milliseconds(0))) EXPECT_TRUE(event->heartbeat()) << event->text();
+  expect_balance(host);
+}
+
+TEST_F(RpcShutdown, CloseBeyondTheGraceIsCodeOne) {
+  auto& host = serve(service(ending("strategy: close, grace: 300ms")));
+  RpcClient client(at("A"));
+  begin_slow_one(client, 60);
+  EXPECT_EQ(host.stop(), 1);
+  EXPECT_THAT(host.errors(), HasSubstr("did not end within its grace: 1 calls were aborted"));
   expect_balance(host);
 }
 
@@ -259,6 +391,19 @@ TEST_F(RpcShutdown, AFunctionOfAPluginDecides) {
   write_file(file, "now");
   EXPECT_EQ(host.wait(), 0) << host.errors();
   EXPECT_THAT(host.errors(), HasSubstr("decided about rpc"));
+}
+
+TEST_F(RpcShutdown, CustomBeyondTheGraceIsCodeOne) {
+  auto& host = serve("  strategy: {kind: rpc_tools.strategy, file: nowhere}\n" +
+                     service(ending("strategy: custom, function: strategy.decide, grace: 500ms")));
+  RpcClient client(at("A"));
+  const auto channel = begin_slow_one(client, 60);
+  host.terminate();
+  EXPECT_TRUE(host.says("deciding about rpc"));
+  EXPECT_EQ(RpcError(client.answer(channel)).name, "ShuttingDown");
+  EXPECT_EQ(host.wait(), 1);
+  EXPECT_THAT(host.errors(), HasSubstr("did not end within its grace: 1 calls were aborted"));
+  expect_balance(host);
 }
 
 TEST_F(RpcShutdown, AFunctionThatCannotDecideLeavesADrain) {
