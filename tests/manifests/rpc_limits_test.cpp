@@ -1,4 +1,5 @@
 // What clients do wrong, and what there is too much of: each has its answer, and disturbs nobody else.
+#include <deque>
 #include <fstream>
 
 #include "manifests/rpc_service.hpp"
@@ -76,16 +77,65 @@ TEST_F(RpcLimits, ARequestThatIsTooLongIsAnsweredAndTheNextOneServed) {
   expect_clean_stop(host);
 }
 
+TEST_F(RpcLimits, ARequestOfInfiRpcThatIsTooLongIsAnswered) {
+  auto& host = serve(service("bind: \"${A}\", max_payload: 1MiB"));
+  EXPECT_THAT(infi_error_of("echo", Array{Bytes{std::string(2 << 20, 'x')}}),
+              HasSubstr("RPCFrameworkException: a request of 2097"));
+  RpcClient client(at("A"));
+  EXPECT_EQ(to_json(client.infi("add", Array{1, 2})), R"({"code":"success","result":3})");
+  expect_clean_stop(host);
+}
+
+TEST_F(RpcLimits, AFrameBeyondMaxMessageSizeDisconnectsItsClientOnly) {
+  auto& host = serve(service("bind: \"${A}\", max_message_size: 1MiB, heartbeat: 500ms"));
+  RpcClient good(at("A"));
+  const auto stream = good.request("count", Array{2});
+  EXPECT_EQ(good.answer(stream).text(), "STREAM 0");
+  RpcClient bad(at("A"));
+  const auto channel = bad.request("slow", Array{600});
+  ASSERT_TRUE(until_active(bad, 1));
+  bad.send_payload(std::string(2 << 20, 'x'));
+  // It goes on to beat, on another connection: that is not the client of the call.
+  EXPECT_TRUE(eventually([&] {
+    bad.heartbeat(channel);
+    good.heartbeat(stream);
+    return good.call("active") == Value(0);
+  }));
+  good.more(stream, 10);
+  EXPECT_EQ(good.answer(stream).text(), "STREAM 1");
+  expect_good_call(bad);
+  expect_clean_stop(host);
+}
+
+TEST_F(RpcLimits, WideAndLongValuesComeBackUnchanged) {
+  auto& host = serve(service("bind: \"${A}\", max_response_time: 60s"));
+  RpcClient client(at("A"));
+  Array list;
+  Map map;
+  for (int i = 0; i < 20'000; ++i) {
+    list.push_back(i);
+    map.push_back({"key " + std::to_string(i), i});
+  }
+  std::string long_one;
+  while (long_one.size() < 20 << 20)
+    long_one += "item " + std::to_string(long_one.size()) + std::string(1000, '\0');
+  for (const auto& value : {Value(list), Value(map), Value(Bytes{long_one})}) {
+    EXPECT_TRUE(client.call("echo", Array{value}) == value);
+    EXPECT_TRUE(*client.infi("echo", Array{value}).find("result") == value);
+  }
+  expect_clean_stop(host);
+}
+
 TEST_F(RpcLimits, AHundredThousandNestedListsAreDropped) {
   auto& host = serve(service());
   RpcClient client(at("A"));
-  client.send_payload(std::string(100'000, '\x91'));
   auto event = encode(Value(Array{Map{{"message_id", Bytes{"deep"}}, {"v", 3}}, "echo"}));
   event[0] = '\x93';
   client.send_payload(event + std::string(100'000, '\x91') + '\x90');
+  EXPECT_TRUE(host.says("an event is dropped: nested too deeply"));
+  client.send_payload(std::string(100'000, '\x91'));
   expect_good_call(client);
   EXPECT_TRUE(client.silent(milliseconds(50)));
-  EXPECT_TRUE(host.says("nested too deeply"));
   expect_clean_stop(host);
 }
 
@@ -114,6 +164,27 @@ TEST_F(RpcLimits, MalformedPayloadsOnALiveSocketDisturbNoCall) {
   EXPECT_EQ(good.answer(stream).text(), "STREAM 1");
   EXPECT_EQ(good.answer(running).text(), "OK [1]");
   expect_good_call(bad);
+  expect_clean_stop(host);
+}
+
+// ---- addresses --------------------------------------------------------------------------------------
+
+TEST_F(RpcLimits, AServiceListensAtSeveralAddresses) {
+  auto& host = serve(service("bind: [\"${A}\", \"${B}\"]"));
+  RpcClient one(at("A"));
+  RpcClient other(at("B"));
+  expect_good_call(one);
+  expect_good_call(other);
+  expect_clean_stop(host);
+}
+
+TEST_F(RpcLimits, AServiceConnectsToSeveralClientsThatBind) {
+  auto& host = serve(service("connect: [\"${A}\", \"${B}\"]"));
+  for (const auto* name : {"A", "B"}) {
+    const auto called =
+        run_backplane({"call", "zerorpc+" + at(name), "add", "[1, 2]", "--option", "bind=true"});
+    EXPECT_EQ(called.output, "3\n") << called.errors;
+  }
   expect_clean_stop(host);
 }
 
@@ -211,6 +282,42 @@ TEST_F(RpcLimits, AReaderThatGivesCreditAndDoesNotReadFillsNoMemory) {
 
 // ---- very many --------------------------------------------------------------------------------------
 
+TEST_F(RpcLimits, AHundredClientsPollAtOnce) {
+  auto& host = serve(service("bind: \"${A}\", max_response_time: 50ms, results: {keep: 1h}"));
+  RpcClient asking(at("A"));
+  const auto token = *asking.infi("slow", Array{1.0}).find("result");
+  std::deque<RpcClient> clients;
+  for (int i = 0; i < 100; ++i) clients.emplace_back(at("A"));
+  std::map<std::string, int> told;
+  while (told["success"] < 100) {
+    told.clear();
+    std::vector<std::string> channels;
+    for (auto& client : clients) channels.push_back(client.on_call("query_async_request", Array{token}));
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+      const auto answer = clients[i].answer(channels[i]);
+      const auto* state = answer.args.get_if<Array>()->front().find("result");
+      const auto& code = *state->find("code")->get_if<std::string>();
+      ++told[code];
+      EXPECT_EQ(*state->find("result"), code == "success" ? Value(1.0) : token);
+    }
+    ASSERT_EQ(told["success"] + told["deferred"], 100);
+  }
+  expect_clean_stop(host);
+}
+
+TEST_F(RpcLimits, SynchronizedCallsWaitForEachOther) {
+  auto& host = serve(service("bind: \"${A}\", max_response_time: 60s"));
+  RpcClient one(at("A"));
+  RpcClient other(at("A"));
+  const auto began = std::chrono::steady_clock::now();
+  const auto first = one.on_call("locked", Array{0.5});
+  const auto second = other.on_call("locked", Array{0.5});
+  for (const auto& answer : {one.answer(first), other.answer(second)})
+    EXPECT_EQ(answer.text(), R"(OK [{"code":"success","result":0.5}])");
+  EXPECT_GE(std::chrono::steady_clock::now() - began, seconds(1));
+  expect_clean_stop(host);
+}
+
 TEST_F(RpcLimits, TenThousandCallsAtOnceOnOneSocketAreAllAnswered) {
   constexpr int count = 10'000;
   auto& host = serve(service("bind: \"${A}\", heartbeat: 1s"));
@@ -231,7 +338,7 @@ TEST_F(RpcLimits, TenThousandCallsAtOnceOnOneSocketAreAllAnswered) {
       if (++beats == count) most = memory_of(host);
       continue;
     }
-    ASSERT_EQ(event->text(), "OK [4]");
+    ASSERT_EQ(event->text(), "OK [4.0]");
     ASSERT_EQ(open.erase(event->channel()), 1u) << "answered twice";
   }
   std::cout << count << " calls under way: " << most - before << " KiB more, "
