@@ -47,6 +47,15 @@ TEST_F(RpcResults, ResultsSurviveAStop) {
   expect_clean_stop(after);
 }
 
+TEST_F(RpcResults, ResultsSurviveAReload) {
+  auto& host = serve_on_disk();
+  const auto token = begin("later", Array{"one"});
+  host.signal(SIGHUP);
+  ASSERT_TRUE(host.says("requests of before the restart are known"));
+  EXPECT_EQ(poll(token), R"("one")");
+  expect_clean_stop(host);
+}
+
 TEST_F(RpcResults, ResultsSurviveAKill) {
   auto& before = serve_on_disk();
   const auto first = begin("later", Array{"one"});

@@ -109,8 +109,8 @@ TEST_F(RpcShutdown, WaitUntilPolledUnderLoadLosesNoResult) {
 TEST_F(RpcShutdown, ACallThatCallsOthersWhileTheHostDrainsIsAnswered) {
   auto& host = serve(service(ending("strategy: drain") + ", max_response_time: 60s"));
   RpcClient client(at("A"));
-  const auto channel = client.request("ask_after", Array{1.0, "demo.started"});
-  const auto channel_of_infi = client.on_call("ask_after", Array{1.0, "demo.started"});
+  const auto channel = client.request("ask_after", Array{2.0, "demo.started"});
+  const auto channel_of_infi = client.on_call("ask_after", Array{2.0, "demo.started"});
   EXPECT_EQ(client.call("add", Array{1, 2}), Value(3)) << "the calls before were taken";
   host.terminate();
   expect_refused(at("A"));
@@ -120,15 +120,31 @@ TEST_F(RpcShutdown, ACallThatCallsOthersWhileTheHostDrainsIsAnswered) {
   expect_balance(host);
 }
 
+TEST_F(RpcShutdown, FunctionsThatStandBehindTheServiceInTheManifestServeItToItsEnd) {
+  auto& host = serve(service(ending("strategy: drain")) + "  late: {kind: rpc_tools.functions}\n");
+  RpcClient client(at("A"));
+  const auto asks = client.request("late.ask_after", Array{2.0, "demo.started"});
+  const auto is_asked = client.request("tools.ask_after", Array{2.0, "late.pumped"});
+  const auto blocks = client.request("late.work", Array{2.0});
+  EXPECT_EQ(client.call("add", Array{1, 2}), Value(3)) << "the calls before were taken";
+  host.terminate();
+  expect_refused(at("A"));
+  EXPECT_EQ(client.answer(asks).text(), "OK [0]");
+  EXPECT_EQ(client.answer(is_asked).text(), "OK [0]");
+  EXPECT_EQ(client.answer(blocks).text(), "OK [2.0]");
+  EXPECT_EQ(host.wait(), 0) << host.errors();
+  expect_balance(host);
+}
+
 TEST_F(RpcShutdown, ABlockingCallIsAnsweredByADrain) {
   auto& host = serve(service(ending("strategy: drain")));
   RpcClient client(at("A"));
-  const auto runs = client.request("work", Array{1.0});
+  const auto runs = client.request("work", Array{2.0});
   const auto waits_for_the_thread = client.request("work", Array{0.5});
   EXPECT_EQ(client.call("add", Array{1, 2}), Value(3)) << "the calls before were taken";
   host.terminate();
   expect_refused(at("A"));
-  EXPECT_EQ(client.answer(runs).text(), "OK [1.0]");
+  EXPECT_EQ(client.answer(runs).text(), "OK [2.0]");
   EXPECT_EQ(client.answer(waits_for_the_thread).text(), "OK [0.5]");
   EXPECT_EQ(host.wait(), 0) << host.errors();
   expect_balance(host);
@@ -138,7 +154,7 @@ TEST_F(RpcShutdown, ADeferredCallThatRunsIsFinishedByADrain) {
   const auto done = folder_.file("done");
   auto& host = serve(service(ending("strategy: drain") + ", results: {keep: 1h}, max_response_time: 50ms"));
   RpcClient client(at("A"));
-  const auto token = token_of(client.infi("touch", Array{1.0, done.string()}));
+  const auto token = token_of(client.infi("touch", Array{2.0, done.string()}));
   host.terminate();
   expect_refused(at("A"));
   EXPECT_EQ(to_json(poll(client, token)),
@@ -151,10 +167,10 @@ TEST_F(RpcShutdown, ADeferredCallThatRunsIsFinishedByADrain) {
 TEST_F(RpcShutdown, SigintEndsItAsSigtermDoes) {
   auto& host = serve(service(ending("strategy: drain")));
   RpcClient client(at("A"));
-  const auto channel = begin_slow_one(client, 1.0);
+  const auto channel = begin_slow_one(client, 2.0);
   host.signal(SIGINT);
   expect_refused(at("A"));
-  EXPECT_EQ(client.answer(channel).text(), "OK [1.0]");
+  EXPECT_EQ(client.answer(channel).text(), "OK [2.0]");
   EXPECT_EQ(host.wait(), 0) << host.errors();
   expect_balance(host);
 }
