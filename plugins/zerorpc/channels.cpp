@@ -9,8 +9,6 @@ namespace backplane::zerorpc {
 namespace {
 
 constexpr auto retry_after = std::chrono::milliseconds(5);
-// Batches from the socket in one tick, before other components have their turn.
-constexpr int most_reads = 16;
 
 }  // namespace
 
@@ -147,9 +145,10 @@ void Channels::add_credit(std::uint64_t number, Channel& channel, std::uint64_t 
 }
 
 // Lets items be made, as many as the client takes, but no more than a window before they are sent: a client
-// that gives credit and does not read fills no memory.
+// that gives credit and does not read fills no memory. Begins with the first item: until then the function
+// may not have been called, and what it is let do could overtake the call and be lost.
 void Channels::pace(Channel& channel) {
-  if (channel.correlation == 0) return;
+  if (!channel.streaming || channel.correlation == 0) return;
   const auto wanted = std::min(channel.credit, settings_.window);
   const auto made = channel.ahead + channel.outbox.size();
   if (wanted <= made) return;
@@ -271,6 +270,7 @@ void Channels::arm() {
   });
 }
 
+// Whose own heartbeat may still wait in the socket is not lost: that is seen at the next one.
 void Channels::tick() {
   const auto now = host_.now();
   bool all_read = callbacks_.receive();  // what came while this loop was busy tells who is alive
@@ -278,10 +278,10 @@ void Channels::tick() {
   while (const auto number = beats_.first()) {
     const auto& channel = *slots_.find(number);
     if (channel.next_beat > now) break;
-    if (!all_read && is_overdue(channel, now)) {
-      if (reads++ == most_reads) break;
+    if (!all_read && reads < most_reads && is_overdue(channel, now)) {
+      ++reads;
       all_read = callbacks_.receive();
-    } else if (!beat(number, now)) {
+    } else if ((all_read && is_overdue(channel, now)) || !beat(number, now)) {
       lose(number);
     }
   }
@@ -293,10 +293,9 @@ bool Channels::is_overdue(const Channel& channel, std::int64_t now) const {
   return channel.last_heard != 0 && now - channel.last_heard >= 2 * settings_.heartbeat;
 }
 
-// False: the client is lost.
+// False: the client has gone.
 bool Channels::beat(std::uint64_t number, std::int64_t now) {
   auto& channel = *slots_.find(number);
-  if (is_overdue(channel, now)) return false;
   if (channel.last_heard == 0) channel.last_heard = now;
   beats_sent_.add();
   if (send(channel, {rpc::event_name::heartbeat, {}, rpc::encoded::heartbeat_args}, false) == Delivered::gone)

@@ -61,7 +61,7 @@ struct Channel {
   // Of the slot's last channel, to be used again; empty while this one is open.
   ChannelsByKey::node_type entry;
   std::uint32_t credit = 1;  // events that the client takes
-  std::uint32_t ahead = 1;   // items that may be made and have not come
+  std::uint32_t ahead = 1;   // items that may be made and have not come; the first was asked for
   struct Outgoing {
     std::string name;
     std::string args;
@@ -116,6 +116,9 @@ class Channels {
     std::function<bool()> receive;
   };
 
+  // Batches that are read from the socket at once, before other components have their turn.
+  static constexpr int most_reads = 16;
+
   Channels(Host host, Settings settings, Callbacks callbacks);
   // Makes the metrics. In start().
   void start();
@@ -135,8 +138,6 @@ class Channels {
     return slots_.numbers([](const Channel&) { return true; });
   }
 
-  // The call under way has begun, and items may be made for the credit that came before.
-  void begun(std::uint64_t number) { pace(*slots_.find(number)); }
   // Takes an event of an open channel: a heartbeat, credit. False: no channel of this key is open.
   bool receive(std::string_view key, const rpc::Event& event);
 

@@ -16,7 +16,8 @@ namespace {
 using Strategy = ShutdownSettings::Strategy;
 
 constexpr std::int64_t second = 1'000'000'000;
-constexpr std::int64_t look_up_pause = second / 10;  // clients may ask for what there is not as fast as they can
+constexpr std::int64_t look_up_pause =
+    second / 10;  // clients may ask for what there is not as fast as they can
 
 std::string bad_option(const char* option, const std::string& why) {
   return std::string("option \"") + option + "\": " + why;
@@ -143,7 +144,6 @@ Service::Service(Host host)
                     if (auto* channel = channels_.find(cookie)) {
                       channel->running = true;
                       channel->correlation = correlation;
-                      channels_.begun(cookie);
                     }
                   }}),
       infi_(host, infi_settings(host),
