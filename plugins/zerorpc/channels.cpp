@@ -8,7 +8,21 @@ namespace backplane::zerorpc {
 
 namespace {
 
-constexpr auto retry_after = std::chrono::milliseconds(5);
+// Pauses until a peer that does not read is tried again: the longer, the longer no such peer reads.
+constexpr std::chrono::milliseconds shortest_pause{5};
+constexpr std::chrono::milliseconds longest_pause{100};
+// A stream whose client sends no heartbeats is given up when the client asked for no further item and sent
+// nothing else for so long: beyond what somebody takes to read on, and before clients that went without a
+// word hold all places for calls.
+constexpr auto patience = std::chrono::minutes(10);
+constexpr auto patience_look = std::chrono::minutes(1);
+// What a text may keep of memory when its channel was closed.
+constexpr std::size_t most_kept = 4096;
+
+void forget(std::string& text) {
+  text.clear();
+  if (text.capacity() > most_kept) std::string().swap(text);
+}
 
 }  // namespace
 
@@ -32,7 +46,7 @@ void Heartbeats::remove(std::uint64_t number) {
 // ---- channels -----------------------------------------------------------------------------------------
 
 Channels::Channels(Host host, Settings settings, Callbacks callbacks)
-    : host_(host), settings_(settings), callbacks_(std::move(callbacks)) {}
+    : host_(host), settings_(settings), callbacks_(std::move(callbacks)), retry_pause_(shortest_pause) {}
 
 void Channels::start() {
   open_gauge_ = host_.gauge("channels", "conversations that are open");
@@ -43,6 +57,7 @@ void Channels::start() {
 void Channels::stop() {
   beat_timer_.end();
   retry_timer_.end();
+  patience_timer_.end();
   for (const auto number : numbers()) close(number);
 }
 
@@ -67,10 +82,8 @@ std::uint64_t Channels::open(std::string_view key, std::size_t id_size, const rp
     slots_.release(number);
     return 0;
   }
-  channel.way.clear();
   channel.id_size = id_size;
   channel.version = request.version;
-  channel.context.clear();
   channel.context_pairs = 0;
   channel.correlation = 0;
   channel.detached = false;
@@ -79,6 +92,8 @@ std::uint64_t Channels::open(std::string_view key, std::size_t id_size, const rp
   channel.ahead = 1;
   channel.retrying = false;
   channel.streaming = false;
+  channel.item_size = 0;
+  channel.waits_since = 0;
   channel.last_heard = 0;
   channel.beats = Channel::Beats::none;
   open_gauge_.set(static_cast<std::int64_t>(slots_.size()));
@@ -106,8 +121,12 @@ void Channels::close(std::uint64_t number) {
   auto& channel = *slots_.find(number);
   if (channel.beats == Channel::Beats::active) beats_.remove(number);
   channel.beats = Channel::Beats::none;
+  if (channel.retrying) retry_no_more(number, channel);
   channel.entry = by_key_.extract(channel.key);
   channel.outbox.clear();
+  channel.outbox_bytes = 0;
+  channel.way.clear();
+  for (auto* text : {&channel.key, &channel.context, &channel.method}) forget(*text);
   slots_.release(number);
   open_gauge_.set(static_cast<std::int64_t>(slots_.size()));
   callbacks_.on_closed();
@@ -118,6 +137,7 @@ bool Channels::receive(std::string_view key, const rpc::Event& event) {
   if (found == by_key_.end()) return false;
   const auto number = found->second;
   auto& channel = *slots_.find(number);
+  if (channel.waits_since != 0) channel.waits_since = host_.now();
   if (event.name == rpc::event_name::heartbeat) {
     note_heartbeat(number, channel);
     // In version 2 credit comes with the heartbeats.
@@ -141,19 +161,30 @@ void Channels::add_credit(std::uint64_t number, Channel& channel, std::uint64_t 
   if (credit == 0) return;
   const auto room = settings_.most_credit - channel.credit;
   channel.credit += static_cast<std::uint32_t>(std::min<std::uint64_t>(credit, room));
+  channel.waits_since = 0;
   flush(number);
 }
 
+// An item was sent.
+void Channels::spend(Channel& channel) {
+  if (--channel.credit > 0 || channel.beats == Channel::Beats::active) return;
+  channel.waits_since = host_.now();
+  arm_patience();
+}
+
 // Lets items be made, as many as the client takes, but no more than a window before they are sent: a client
-// that gives credit and does not read fills no memory. Begins with the first item: until then the function
+// that gives credit and does not read fills no memory. The window of large items is that of as many as may
+// wait. Begins with the first item: until then the function
 // may not have been called, and what it is let do could overtake the call and be lost.
 void Channels::pace(Channel& channel) {
   if (!channel.streaming || channel.correlation == 0) return;
-  const auto wanted = std::min(channel.credit, settings_.window);
+  const auto fitting = settings_.most_bytes / std::max<std::size_t>(channel.item_size, 1);
+  const auto window = std::clamp<std::size_t>(fitting, 1, settings_.window);
+  const auto wanted = std::min<std::size_t>(channel.credit, window);
   const auto made = channel.ahead + channel.outbox.size();
   if (wanted <= made) return;
   const auto more = static_cast<std::uint32_t>(wanted - made);
-  if (wanted == settings_.window && made > 0 && more < settings_.window / 2) return;  // not one by one
+  if (wanted == window && made > 0 && more < window / 2) return;  // not one by one
   channel.ahead += more;
   callbacks_.on_credit(channel, more);
 }
@@ -161,12 +192,13 @@ void Channels::pace(Channel& channel) {
 bool Channels::item(std::uint64_t number, std::string_view encoded) {
   auto& channel = *slots_.find(number);
   channel.streaming = true;
+  channel.item_size = encoded.size();
   if (channel.ahead > 0) --channel.ahead;
   const Answer answer{rpc::event_name::stream, {}, encoded};
   if (channel.outbox.empty() && channel.credit > 0) {
     switch (send(channel, answer, true)) {
       case Delivered::yes:
-        --channel.credit;
+        spend(channel);
         pace(channel);
         return true;
       case Delivered::gone:
@@ -177,7 +209,7 @@ bool Channels::item(std::uint64_t number, std::string_view encoded) {
         break;
     }
   }
-  if (channel.outbox.size() >= settings_.most_waiting) return false;
+  if (!has_room(channel, encoded.size())) return false;
   keep(channel, answer, false);
   return true;
 }
@@ -197,9 +229,17 @@ bool Channels::end(std::uint64_t number, const Answer& answer) {
   return true;
 }
 
+// One item may be kept however long it is.
+bool Channels::has_room(const Channel& channel, std::size_t bytes) const {
+  if (channel.outbox.empty()) return true;
+  return channel.outbox.size() < settings_.most_waiting &&
+         channel.outbox_bytes + bytes <= settings_.most_bytes;
+}
+
 void Channels::keep(Channel& channel, const Answer& answer, bool ends) {
   std::string args(answer.args_front);
   args += answer.args;
+  channel.outbox_bytes += args.size();
   channel.outbox.push_back({std::string(answer.name), std::move(args), ends});
 }
 
@@ -214,27 +254,87 @@ void Channels::flush(std::uint64_t number) {
       retry_later(number);
       break;
     }
-    --channel.credit;
     const bool ends = first.ends;
+    channel.outbox_bytes -= first.args.size();
     channel.outbox.pop_front();
     if (ends) return close(number);
+    spend(channel);
   }
   pace(channel);
 }
 
 // A peer that does not read now: libzmq does not say when it does.
 void Channels::retry_later(std::uint64_t number) {
-  if (!std::exchange(slots_.find(number)->retrying, true)) full_.push_back(number);
-  if (retry_timer_.active()) return;
-  retry_timer_ = host_.after(retry_after, [this] {
+  auto& channel = *slots_.find(number);
+  if (std::exchange(channel.retrying, true)) return;
+  full_[std::string(channel.way_key())].insert(number);
+  arm_retry();
+}
+
+void Channels::retry_no_more(std::uint64_t number, Channel& channel) {
+  channel.retrying = false;
+  const auto found = full_.find(std::string(channel.way_key()));
+  found->second.erase(number);
+  if (found->second.empty()) full_.erase(found);
+}
+
+void Channels::arm_retry() {
+  if (retry_timer_.active() || full_.empty()) return;
+  retry_timer_ = host_.after(retry_pause_, [this] {
     retry_timer_.end();
-    for (const auto waiting : std::exchange(full_, {})) {
-      auto* channel = slots_.find(waiting);
-      if (channel == nullptr) continue;
-      channel->retrying = false;
-      flush(waiting);
-    }
+    retry();
   });
+}
+
+void Channels::retry() {
+  std::vector<std::string> ways;
+  for (const auto& [way, waiting] : full_) ways.push_back(way);
+  bool some_read = false;
+  for (const auto& way : ways)
+    if (retry(way)) some_read = true;
+  retry_pause_ = some_read || full_.empty() ? shortest_pause : std::min(2 * retry_pause_, longest_pause);
+  retry_timer_.end();
+  arm_retry();
+}
+
+// Sends what waits for one peer, channel by channel, until it reads no more. False: it does not read at all.
+bool Channels::retry(const std::string& way) {
+  bool read = false;
+  for (auto found = full_.find(way); found != full_.end(); found = full_.find(way)) {
+    const auto number = *found->second.begin();
+    auto& channel = *slots_.find(number);
+    const auto waited = channel.outbox.size();
+    retry_no_more(number, channel);
+    flush(number);
+    const auto* still = slots_.find(number);
+    if (still == nullptr || still->outbox.size() < waited) read = true;
+    if (still != nullptr && still->retrying) break;
+  }
+  return read;
+}
+
+void Channels::arm_patience() {
+  if (patience_timer_.active()) return;
+  patience_timer_ = host_.after(patience_look, [this] {
+    patience_timer_.end();
+    give_up_silent();
+  });
+}
+
+void Channels::give_up_silent() {
+  const auto silent_since = host_.now() - std::chrono::nanoseconds(patience).count();
+  const auto waiting = slots_.numbers([](const Channel& channel) {
+    return channel.waits_since != 0 && channel.beats != Channel::Beats::active;
+  });
+  for (const auto number : waiting) {
+    const auto* channel = slots_.find(number);
+    if (channel == nullptr) continue;
+    if (channel->waits_since <= silent_since) {
+      lose(number);
+    } else {
+      arm_patience();
+    }
+  }
 }
 
 Delivered Channels::send(Channel& channel, const Answer& answer, bool with_context) {

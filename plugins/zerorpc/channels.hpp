@@ -6,9 +6,11 @@
 #include <backplane/host.hpp>
 #include <backplane/rpc/event.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,6 +54,8 @@ struct Channel {
   std::string method;             // for a middleware
 
   std::string_view id() const { return std::string_view(key).substr(key.size() - id_size); }
+  // The way to its client, as the keys of all channels of that client have it.
+  std::string_view way_key() const { return std::string_view(key).substr(0, key.size() - id_size); }
 
  private:
   friend class Channels;
@@ -70,6 +74,9 @@ struct Channel {
   bool retrying = false;       // the peer did not read
   bool streaming = false;      // an item was sent
   std::list<Outgoing> outbox;  // in order, until there is credit and the peer reads
+  std::size_t outbox_bytes = 0;
+  std::size_t item_size = 0;     // of the last one
+  std::int64_t waits_since = 0;  // for credit, having heard nothing; 0: it does not
 
   Beats beats = Beats::none;
   std::int64_t last_heard = 0;  // 0: never
@@ -102,6 +109,7 @@ class Channels {
     std::uint32_t most_credit = 1000000;  // that one channel may gather
     std::uint32_t window = 256;           // items that are made before they can be sent, whatever the credit
     std::size_t most_waiting = 1000000;   // events that wait on one channel for credit or a peer that reads
+    std::size_t most_bytes = 104857600;   // of them, when there are several
   };
   struct Callbacks {
     // Puts an event on the wire. The way is copied, not used up.
@@ -141,8 +149,8 @@ class Channels {
   // Takes an event of an open channel: a heartbeat, credit. False: no channel of this key is open.
   bool receive(std::string_view key, const rpc::Event& event);
 
-  // Sends an item of a stream, or keeps it until there is credit. False: too many wait; the channel should
-  // end.
+  // Sends an item of a stream, or keeps it until there is credit. False: too many wait, or too many bytes;
+  // the channel should end.
   bool item(std::uint64_t number, std::string_view encoded);
   // Sends the last event, as soon as there is credit, and closes the channel. Returns whether it is on its
   // way; false: the client has gone.
@@ -157,10 +165,18 @@ class Channels {
   Delivered send(Channel& channel, const Answer& answer, bool with_context);
   void note_heartbeat(std::uint64_t number, Channel& channel);
   void add_credit(std::uint64_t number, Channel& channel, std::uint64_t credit);
+  void spend(Channel& channel);
   void flush(std::uint64_t number);
   void pace(Channel& channel);
+  bool has_room(const Channel& channel, std::size_t bytes) const;
   static void keep(Channel& channel, const Answer& answer, bool ends);
   void retry_later(std::uint64_t number);
+  void retry_no_more(std::uint64_t number, Channel& channel);
+  void arm_retry();
+  void retry();
+  bool retry(const std::string& way);
+  void arm_patience();
+  void give_up_silent();
   void lose(std::uint64_t number);
   void arm();
   void tick();
@@ -174,8 +190,11 @@ class Channels {
   ChannelsByKey by_key_;
   Heartbeats beats_{slots_};
   Timer beat_timer_;
-  std::vector<std::uint64_t> full_;  // channels whose peers did not read
+  // Channels whose peers did not read, by the way to them.
+  std::unordered_map<std::string, std::set<std::uint64_t>> full_;
+  std::chrono::milliseconds retry_pause_;
   Timer retry_timer_;
+  Timer patience_timer_;
   rpc::EventIds ids_;
   Gauge open_gauge_;
   Counter lost_;

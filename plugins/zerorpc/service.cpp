@@ -125,7 +125,9 @@ Service::Service(Host host)
       receiver_(host),
       unreadable_(host, "unreadable",
                   "events that were dropped: none of ZeroRPC, or of no open conversation"),
-      channels_(host, {.heartbeat = std::chrono::nanoseconds(host.option("heartbeat")).count()},
+      channels_(host,
+                {.heartbeat = std::chrono::nanoseconds(host.option("heartbeat")).count(),
+                 .most_bytes = max_payload_},
                 {.send = [this](const Way& way, const rpc::EventParts& event) { return send(way, event); },
                  .on_lost = [this](std::uint64_t, Channel& channel) { give_up(channel); },
                  .on_credit = [this](Channel& channel,
@@ -248,8 +250,11 @@ void Service::take_request(const rpc::Event& event, Message message, std::size_t
   for (std::size_t i = 0; i < way; ++i) zmq_msg_move(channel.way[i].raw(), message.raw(i));
   carry_context(event, channel);
   auto* const payload = message.raw(message.size() - 1);
-  if (channels_.size() > max_channels_)
-    return fail(number, {"RuntimeError", "too many conversations are open"});
+  if (channels_.size() > max_channels_) {
+    end_failed(number, {"RuntimeError", "too many conversations are open"});
+    if (channels_.find(number) != nullptr) channels_.close(number);  // its client does not read
+    return;
+  }
   if (zmq_msg_size(payload) > max_payload_)
     return fail(number, {"RuntimeError", "a request of " + std::to_string(zmq_msg_size(payload)) +
                                              " bytes; at most " + std::to_string(max_payload_) +

@@ -103,6 +103,7 @@ class ChannelsTest : public testing::Test {
   std::vector<std::string> contexts_;
   int closed_ = 0;
   int reads_ = 0;
+  int attempts_ = 0;  // to send
 
  private:
   static std::string key_of(const std::string& id, const std::string& peer) {
@@ -113,6 +114,7 @@ class ChannelsTest : public testing::Test {
   }
   Delivered send(const Way& way, const rpc::EventParts& event) {
     EXPECT_EQ(way.size(), 1u);
+    ++attempts_;
     if (answer_ != Delivered::yes) return answer_;
     if (event.name == rpc::event_name::heartbeat) {
       EXPECT_EQ(event.args, rpc::encoded::heartbeat_args);
@@ -617,6 +619,28 @@ TEST_F(ChannelsTest, TooManyItemsThatWaitAreNotKept) {
   EXPECT_TRUE(end(number, rpc::event_name::error, Array{})) << "the end always is";
 }
 
+TEST_F(ChannelsTest, ItemsThatWaitHaveABudgetOfBytes) {
+  make({.heartbeat = 0, .most_bytes = 100});
+  const auto number = open();
+  const std::string large(60, 'x');
+  EXPECT_TRUE(item(number, large)) << "this one is sent";
+  EXPECT_TRUE(item(number, large));
+  EXPECT_FALSE(item(number, large));
+  EXPECT_TRUE(item(number, "a small one"));
+  more(2);
+  EXPECT_EQ(sent().size(), 3u);
+  EXPECT_TRUE(item(number, std::string(200, 'x'))) << "one alone may be longer";
+  EXPECT_FALSE(item(number, 1));
+}
+
+TEST_F(ChannelsTest, OfLargeItemsFewerAreMadeBeforeTheyCanBeSent) {
+  make({.heartbeat = 0, .window = 10, .most_bytes = 100});
+  const auto number = open();
+  more(1'000'000);
+  item(number, std::string(24, 'x'));
+  EXPECT_THAT(granted_, ElementsAre(4)) << "so many fit";
+}
+
 TEST_F(ChannelsTest, OnlyAnswersHaveTheContextOfTheirRequest) {
   const auto number = open();
   channels_->find(number)->context = encode(Value("trace_id")) + encode(Value("t"));
@@ -645,6 +669,42 @@ TEST_F(ChannelsTest, WhatAPeerDoesNotReadNowIsSentLater) {
   wait(1s);
   EXPECT_THAT(beats(), IsEmpty());
   EXPECT_EQ(host_.running_timers(), 0u) << "nobody is waited for any more";
+}
+
+TEST_F(ChannelsTest, APeerThatReadsNothingIsTriedOnceInARoundAndEverMoreSeldom) {
+  make({.heartbeat = 0});
+  std::vector<std::uint64_t> numbers;
+  for (int i = 0; i < 1000; ++i) numbers.push_back(open("id " + std::to_string(i)));
+  const auto other = open("id", 3, false, "other");
+  answer_ = Delivered::full;
+  for (const auto number : numbers) EXPECT_TRUE(end(number));
+  EXPECT_TRUE(end(other));
+  attempts_ = 0;
+  wait(10s);
+  EXPECT_LE(attempts_, 2 * 110) << "two peers, ten times a second";
+  EXPECT_GE(attempts_, 2 * 90);
+  answer_ = Delivered::yes;
+  wait(100ms);
+  EXPECT_EQ(sent().size(), 1001u);
+  EXPECT_EQ(host_.running_timers(), 0u);
+}
+
+TEST_F(ChannelsTest, APeerThatReadsAgainIsTriedSoonTheNextTime) {
+  make({.heartbeat = 0});
+  for (int round = 0; round < 2; ++round) {
+    const auto number = open();
+    answer_ = Delivered::full;
+    end(number);
+    wait(10s);
+    answer_ = Delivered::yes;
+    wait(100ms);
+    EXPECT_EQ(sent().size(), 1u);
+  }
+  answer_ = Delivered::full;
+  end(open());
+  answer_ = Delivered::yes;
+  wait(5ms);
+  EXPECT_EQ(sent().size(), 1u);
 }
 
 TEST_F(ChannelsTest, WaitingForAPeerCostsNoCredit) {
@@ -708,13 +768,64 @@ TEST_F(ChannelsTest, AnotherChannelInItsPlaceKeepsNothingOfItsOwn) {
   const auto number = open();
   channels_->find(number)->context = "x";
   channels_->find(number)->context_pairs = 1;
+  channels_->find(number)->method = std::string(1'000'000, 'x');
   more(5);
   channels_->close(number);
   const auto next = open("next");
+  EXPECT_EQ(channels_->find(next)->method, "");
+  EXPECT_LT(channels_->find(next)->method.capacity(), 10'000u);
   EXPECT_EQ(channels_->find(next)->context_pairs, 0u);
   item(next, 1);
   item(next, 2);
   EXPECT_THAT(sent(), ElementsAre("STREAM 1"));
+}
+
+// ---- clients that go without a word, and have no heartbeats -------------------------------------------
+
+TEST_F(ChannelsTest, AStreamWithoutHeartbeatsIsGivenUpWhenItsClientWantsNothingForTenMinutes) {
+  make({.heartbeat = 0});
+  const auto number = open();
+  item(number, 1);
+  wait(10min - instant);
+  EXPECT_TRUE(is_open(number));
+  wait(1min);
+  EXPECT_THAT(lost_, ElementsAre(number));
+  EXPECT_FALSE(is_open(number));
+  EXPECT_EQ(metric("clients_lost"), 1);
+  EXPECT_EQ(host_.running_timers(), 0u);
+}
+
+TEST_F(ChannelsTest, SoIsTheEndOfAStreamThatNobodyTakes) {
+  const auto number = open("id", 1);
+  item(number, 1);
+  end(number, rpc::event_name::stream_done, Value());
+  wait(11min);
+  EXPECT_THAT(lost_, ElementsAre(number));
+}
+
+TEST_F(ChannelsTest, WhateverSuchAClientSendsShowsThatItIsThere) {
+  make({.heartbeat = 0});
+  const auto number = open();
+  item(number, 1);
+  for (int i = 0; i < 5; ++i) {
+    wait(9min);
+    heartbeat();
+  }
+  EXPECT_TRUE(is_open(number));
+  more(1);
+  wait(1h);
+  EXPECT_TRUE(is_open(number)) << "it waits for the function now, however long that takes";
+  item(number, 2);
+  wait(9min);
+  EXPECT_TRUE(is_open(number));
+  wait(2min);
+  EXPECT_FALSE(is_open(number));
+}
+
+TEST_F(ChannelsTest, ACallWithoutHeartbeatsMayTakeAsLongAsItDoes) {
+  open("id", 1);
+  wait(24h);
+  EXPECT_THAT(lost_, IsEmpty());
 }
 
 TEST_F(ChannelsTest, StoppingClosesAll) {

@@ -441,6 +441,21 @@ TEST_F(ServiceTest, ConversationsBeyondTheMostAreRefused) {
   EXPECT_EQ(answer(channel), "OK [3]");
 }
 
+TEST_F(ServiceTest, OfConversationsBeyondTheMostNothingIsKeptWhenTheirClientDoesNotRead) {
+  start({{"max_channels", "10"}, {"send_hwm", "1"}, {"heartbeat", "0s"}});
+  test::Peer peer(ZMQ_DEALER);
+  peer.set(ZMQ_RCVHWM, 1).connect(zmq::endpoint_of(host()));
+  const std::string unknown(100'000, 'x');  // goes back with the error
+  constexpr int requests = 500;
+  for (int i = 0; i < requests; ++i) {
+    ASSERT_TRUE(peer.send({"", encode(Value(Array{Map{{"message_id", i}, {"v", 3}}, unknown, Array{}}))}));
+    host().run_ready();
+  }
+  ASSERT_TRUE(host().run_until([&] { return host().metric("requests") == requests; }, kPatience));
+  EXPECT_EQ(host().metric("channels"), 10);
+  EXPECT_EQ(host().metric("failed_calls"), requests);
+}
+
 // ---- clients that go --------------------------------------------------------------------------------
 
 TEST_F(ServiceTest, AClientThatIsLostCancelsItsCallAndHearsNothing) {
@@ -574,6 +589,18 @@ TEST_F(ServiceWithMiddleware, ErrorsAreSeenAndChangedByNobody) {
   EXPECT_EQ(to_json(hook("server_inspect_exception")),
             R"({"method":"add","error":{"name":"DemoError","message":"why"}})");
   EXPECT_EQ(answer(channel), "ERR DemoError: why");
+}
+
+TEST_F(ServiceWithMiddleware, AnErrorBeforeTheMethodIsKnownHasNoneOfAnother) {
+  for (const auto* hook : {"load_task_context", "server_inspect_exception"}) offer("ware", hook);
+  start({{"functions", "math"}, {"middleware", "ware"}, {"max_payload", "1KiB"}});
+  auto channel = client().request("add");
+  hook("load_task_context");
+  result(take_call(), 1);
+  EXPECT_EQ(answer(channel), "OK [1]");
+  channel = client().request("count", Array{std::string(2000, 'x')});
+  EXPECT_EQ(*hook("server_inspect_exception").find("method"), Value(""));
+  EXPECT_THAT(answer(channel), StartsWith("ERR RuntimeError: a request of "));
 }
 
 TEST_F(ServiceWithMiddleware, TheEndOfAStreamIsSeenWithoutAResult) {
