@@ -523,6 +523,10 @@ Delivered Service::send(const Way& way, const rpc::EventParts& event) {
   if (!socket_) return Delivered::gone;
   auto* const socket = socket_->get();
   constexpr int flags = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+  // Made first: without memory for it nothing is sent, not half a message.
+  zmq::Frame payload(rpc::size_of(event));
+  rpc::Memory memory{payload.data()};
+  rpc::write_event(memory, event);
   for (const auto& frame : way) {
     zmq::Frame copy;
     zmq_msg_copy(copy.raw(), const_cast<zmq::Frame&>(frame).raw());
@@ -533,9 +537,6 @@ Delivered Service::send(const Way& way, const rpc::EventParts& event) {
   }
   zmq::Frame delimiter;
   if (zmq_msg_send(delimiter.raw(), socket, flags) < 0) return Delivered::gone;
-  zmq::Frame payload(rpc::size_of(event));
-  rpc::Memory memory{payload.data()};
-  rpc::write_event(memory, event);
   return zmq_msg_send(payload.raw(), socket, ZMQ_DONTWAIT) < 0 ? Delivered::gone : Delivered::yes;
 }
 
