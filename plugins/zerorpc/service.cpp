@@ -201,9 +201,10 @@ void Service::stop() {
   control_.stop();
   watch_.end();
   if (socket_) {
+    if (shutdown_.requested()) refuse_the_last();
     for (const auto number : channels_.numbers())
       if (!channels_.find(number)->detached)
-        fail(number, {"ShuttingDown", std::string(host_.component()) + " stops"});
+        end_failed(number, {"ShuttingDown", std::string(host_.component()) + " stops"});
   }
   channels_.stop();
   infi_.stop();
@@ -219,6 +220,13 @@ bool Service::receive() {
     take(std::move(message));
     return true;
   });
+}
+
+// Requests that came too late to be answered otherwise. No more than a loop reads at once: clients that go on
+// asking do not hold up the end.
+void Service::refuse_the_last() {
+  for (int left = Channels::most_reads; left > 0 && !receive(); --left) {
+  }
 }
 
 void Service::take(Message message) {

@@ -112,6 +112,7 @@ class Service {
   static constexpr std::uint64_t strategy_cookie = std::uint64_t{1} << 60;
 
   bool receive();
+  void refuse_the_last();
   void take(Message message);
   void take_request(const rpc::Event& event, Message message, std::size_t way);
   void carry_context(const rpc::Event& event, Channel& channel) const;

@@ -642,6 +642,22 @@ TEST_F(ServiceTest, WhileItEndsNewCallsAreRefusedAndOldOnesAnswered) {
   EXPECT_EQ(host().holding(), 0u);
 }
 
+TEST_F(ServiceTest, WhatCameJustBeforeTheEndIsRefusedToo) {
+  start({{"bind", "inproc://service"}, {"shutdown.strategy", "drain"}});
+  host().drain();
+  EXPECT_EQ(host().holding(), 0u);
+  // Within a program what was sent is there at once.
+  const std::unique_ptr<void, int (*)(void*)> socket(zmq_socket(host().zmq_context(), ZMQ_DEALER), zmq_close);
+  ASSERT_EQ(zmq_connect(socket.get(), "inproc://service"), 0);
+  const auto payload = encode(Value(Array{Map{{"message_id", 1}, {"v", 3}}, "add", Array{}}));
+  ASSERT_EQ(zmq_send(socket.get(), payload.data(), payload.size(), 0), static_cast<int>(payload.size()));
+  host().stop();
+  zmq::Frame frame;
+  ASSERT_EQ(zmq_msg_recv(frame.raw(), socket.get(), 0), 0);
+  ASSERT_GT(zmq_msg_recv(frame.raw(), socket.get(), 0), 0);
+  EXPECT_EQ(RpcError(test::read_server_event(std::string(frame.view()))).name, "ShuttingDown");
+}
+
 TEST_F(ServiceTest, WhoIsStillWaitingWhenItStopsIsToldSo) {
   start();
   const auto channel = client().request("add");
