@@ -72,6 +72,13 @@ std::unique_ptr<Requests> requests_of(const Host& host) {
   });
 }
 
+// The longest id of a request: it goes back with each event of its channel. Peers have 32 bytes.
+constexpr std::size_t longest_id = 256;
+// The longest value of a header that goes back with each event of its channel.
+constexpr std::size_t longest_carried = 1024;
+// The longest frame of the way to a peer: ZeroMQ has no longer routing ids.
+constexpr std::size_t longest_route = 255;
+
 bool is_built_in(std::string_view method) { return method.starts_with("_zerorpc_"); }
 
 // Nanoseconds that the encoded milliseconds of a header say; 0: they say nothing that can be used.
@@ -82,6 +89,9 @@ std::int64_t time_left(std::string_view encoded) {
   if (token.kind != rpc::Token::Kind::whole || !token.positive || token.number > longest) return 0;
   return static_cast<std::int64_t>(std::max<std::uint64_t>(token.number * 1'000'000, 1));
 }
+
+// False: there is nothing in the header but what the protocol itself says. Version 1 need not be told.
+bool says_more(const rpc::Event& event) { return event.context_pairs > (event.version > 1 ? 2U : 1U); }
 
 // Adds further pairs to the header of what goes back.
 void add_context(Channel& channel, const Value& pairs) {
@@ -235,15 +245,20 @@ void Service::take(Message message) {
   if (count < 2 || (count > 2 && zmq_msg_size(const_cast<zmq_msg_t*>(&frames[count - 2])) != 0))
     return receiver_.malformed("a message without an empty frame before its last one");
   const auto way = frames.first(count == 2 ? 1 : count - 2);
+  for (const auto& frame : way)
+    if (frame_view(frame).size() > longest_route)
+      return receiver_.malformed("a message with a routing id of more than 255 bytes");
   rpc::Event event;
   if (const auto* why = rpc::read_event(message[count - 1], event, max_depth_))
     return unreadable_.happened(std::string("an event is dropped: ") + why);
+  const auto id = event.opens_channel() ? event.message_id : event.response_to;
+  if (id.size() > longest_id)
+    return unreadable_.happened("an event is dropped: the id of its channel is longer than 256 bytes");
+  Channels::make_key(key_, way, id);
   if (!event.opens_channel()) {
-    Channels::make_key(key_, way, event.response_to);
     channels_.receive(key_, event);  // one that is for no open channel came late
     return;
   }
-  Channels::make_key(key_, way, event.message_id);
   take_request(event, std::move(message), way.size());
 }
 
@@ -273,10 +288,10 @@ void Service::take_request(const rpc::Event& event, Message message, std::size_t
 
 // The pairs of the header that go back with the answer.
 void Service::carry_context(const rpc::Event& event, Channel& channel) const {
-  if (event.context_pairs <= 2) return;  // it has a message_id and a version only
+  if (!says_more(event)) return;
   for (const auto& key : carried_) {
     const auto value = rpc::header_value(event, key);
-    if (value.empty() || rpc::why_unreadable(value) != nullptr) continue;
+    if (value.empty() || value.size() > longest_carried || rpc::why_unreadable(value) != nullptr) continue;
     rpc::append_text(channel.context, key);
     channel.context += value;
     ++channel.context_pairs;
@@ -345,7 +360,7 @@ Message Service::request_of(const Channel& channel, const rpc::Event& event, zmq
   envelope.flags = BP_REQUEST | BP_STREAM;
   envelope.credit = 1;  // what a client of ZeroRPC has given by asking
   if (timeout_ > 0) envelope.deadline = host_.now() + timeout_;
-  if (event.context_pairs <= 2) return request;
+  if (!says_more(event)) return request;
   const auto left = rpc::header_value(event, rpc::time_left_key);
   if (const auto span = time_left(left); span > 0) {
     const auto until = host_.now() + span;
@@ -459,7 +474,7 @@ void Service::on_reply(Message outcome) {
 void Service::take_item(std::uint64_t number, Channel& channel, const Message& item) {
   std::string made;
   const auto encoded = encoded_result(item, made);
-  const auto* why = why_unsendable(encoded);
+  const auto* why = why_unsendable(channel, encoded);
   if (why == nullptr && channels_.item(number, encoded)) return;
   give_up(channel);
   fail(number, why != nullptr ? RemoteError{"TypeError", std::string("an item cannot be sent: ") + why}
@@ -469,7 +484,7 @@ void Service::take_item(std::uint64_t number, Channel& channel, const Message& i
 void Service::take_result(std::uint64_t number, const Message& outcome) {
   std::string made;
   const auto encoded = encoded_result(outcome, made);
-  if (const auto* why = why_unsendable(encoded))
+  if (const auto* why = why_unsendable(*channels_.find(number), encoded))
     return fail(number, {"TypeError", std::string("the result cannot be sent: ") + why});
   finish(number, rpc::event_name::ok, rpc::encoded::list_of_one, encoded);
 }
@@ -481,8 +496,8 @@ std::string_view Service::encoded_result(const Message& outcome, std::string& ma
   return made;
 }
 
-const char* Service::why_unsendable(std::string_view encoded) const {
-  constexpr std::size_t around = 256;  // what an event has besides
+const char* Service::why_unsendable(const Channel& channel, std::string_view encoded) const {
+  const auto around = 256 + channel.id().size() + channel.context.size();  // what an event has besides
   if (encoded.size() + around > max_payload_) return "it is longer than clients take (option max_payload)";
   return rpc::why_unreadable(encoded);
 }

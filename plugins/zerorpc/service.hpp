@@ -131,7 +131,7 @@ class Service {
   void take_item(std::uint64_t number, Channel& channel, const Message& item);
   void take_result(std::uint64_t number, const Message& outcome);
   static std::string_view encoded_result(const Message& outcome, std::string& made);
-  const char* why_unsendable(std::string_view encoded) const;
+  const char* why_unsendable(const Channel& channel, std::string_view encoded) const;
   void finish(std::uint64_t number, std::string_view name, std::string_view front, std::string_view encoded);
   void fail(std::uint64_t number, const RemoteError& error);
   void end_failed(std::uint64_t number, const RemoteError& error);

@@ -167,6 +167,31 @@ TEST_F(ServiceTest, WhatIsNoEventIsDroppedAndToldOnceASecond) {
   EXPECT_LE(lines, 5);
 }
 
+TEST_F(ServiceTest, AnIdOfMoreThan256BytesIsDropped) {
+  start();
+  const auto send = [&](std::size_t bytes) {
+    client().send(Map{{"message_id", Bytes{std::string(bytes - 2, 'i')}}, {"v", 3}}, "_zerorpc_name",
+                  Array{});
+  };
+  send(256);
+  ASSERT_TRUE(host().run_until([&] { return client().next(0ns).has_value(); }, kPatience));
+  send(257);
+  EXPECT_TRUE(silent());
+  EXPECT_EQ(host().metric("unreadable"), 1);
+  EXPECT_TRUE(host().logged("the id of its channel is longer than 256 bytes"));
+  EXPECT_EQ(host().metric("channels"), 0);
+}
+
+TEST_F(ServiceTest, RoutingFramesLongerThanRoutingIdsAreDropped) {
+  start();
+  const auto payload = encode(Value(Array{Map{{"message_id", 1}, {"v", 3}}, "_zerorpc_name", Array{}}));
+  ASSERT_TRUE(client().peer().send({std::string(256, 'h'), "", payload}));
+  EXPECT_TRUE(silent());
+  EXPECT_EQ(host().metric("malformed"), 1);
+  ASSERT_TRUE(client().peer().send({std::string(255, 'h'), "", payload}));
+  EXPECT_EQ(zmq::receives(host(), client().peer()).size(), 3u);
+}
+
 TEST_F(ServiceTest, EventsOfNoOpenChannelAreDropped) {
   start();
   client().heartbeat("nothing");
@@ -292,6 +317,17 @@ TEST_F(ServiceTest, AResultThatClientsCannotReadIsATypeError) {
   }
 }
 
+TEST_F(ServiceTest, WhatIsCarriedCountsAsPartOfAnAnswer) {
+  start({{"max_payload", "2KiB"}});
+  const Value value(std::string(1200, 'x'));
+  auto channel = client().request("add");
+  result(take_call(), value);
+  EXPECT_THAT(answer(channel), StartsWith("OK "));
+  channel = client().request("add", Array{}, {{"trace_id", std::string(1000, 't')}});
+  result(take_call(), value);
+  EXPECT_THAT(answer(channel), StartsWith("ERR TypeError: the result cannot be sent: it is longer"));
+}
+
 TEST_F(ServiceTest, ARequestThatIsTooLongIsAnsweredSo) {
   start({{"max_payload", "1KiB"}});
   EXPECT_THAT(ask("add", Array{std::string(2000, 'x')}), StartsWith("ERR RuntimeError: a request of 20"));
@@ -382,6 +418,33 @@ TEST_F(ServiceTest, OtherKeysAreCarriedWhenTheManifestSaysSo) {
   EXPECT_EQ(*event->header.find("tenant"), Value(Bytes{"b"}));
   EXPECT_EQ(*event->header.find("number"), Value(5)) << "as it came";
   EXPECT_EQ(event->header.find("trace_id"), nullptr);
+}
+
+TEST_F(ServiceTest, ValuesOfMoreThanAKibibyteAreNotCarried) {
+  start({{"carry", "[trace_id, tenant]"}});
+  const auto channel = client().request(
+      "add", Array{}, {{"trace_id", std::string(1022, 't')}, {"tenant", std::string(1021, 't')}});
+  const auto call = take_call();
+  EXPECT_EQ(baggage_in(call.message.headers(), "trace_id"), "");
+  EXPECT_EQ(baggage_in(call.message.headers(), "tenant"), std::string(1021, 't'));
+  result(call, 1);
+  const auto event = next_of(channel);
+  ASSERT_TRUE(event.has_value());
+  EXPECT_EQ(event->header.find("trace_id"), nullptr);
+  EXPECT_NE(event->header.find("tenant"), nullptr);
+}
+
+TEST_F(ServiceTest, AHeaderWithoutAVersionMaySayMore) {
+  start();
+  client().send(Map{{"message_id", "id"}, {"trace_id", "t 1"}}, "add", Array{});
+  const auto call = take_call();
+  EXPECT_EQ(baggage_in(call.message.headers(), "trace_id"), "t 1");
+  result(call, 1);
+  std::optional<ServerEvent> event;
+  ASSERT_TRUE(host().run_until([&] { return (event = client().next(0ns)).has_value(); }, kPatience));
+  EXPECT_EQ(*event->header.find("trace_id"), Value("t 1"));
+  client().send(Map{{"message_id", "id"}, {"timeout_ms", 500}}, "add", Array{});
+  EXPECT_NE(take_call().message.envelope().deadline, 0);
 }
 
 TEST_F(ServiceTest, AFunctionMayTakeAsLongAsTheOptionAndTheCallerSay) {
