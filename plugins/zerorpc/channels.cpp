@@ -11,9 +11,9 @@ namespace {
 // Pauses until a peer that does not read is tried again: the longer, the longer no such peer reads.
 constexpr std::chrono::milliseconds shortest_pause{5};
 constexpr std::chrono::milliseconds longest_pause{100};
-// A stream whose client sends no heartbeats is given up when the client asked for no further item and sent
-// nothing else for so long: beyond what somebody takes to read on, and before clients that went without a
-// word hold all places for calls.
+// A channel without heartbeats is given up when its client gave no credit or did not read, and sent nothing,
+// for so long: beyond what somebody takes to read on, and before clients that went without a word hold all
+// places for calls.
 constexpr auto patience = std::chrono::minutes(10);
 constexpr auto patience_look = std::chrono::minutes(1);
 // What a text may keep of memory when its channel was closed.
@@ -167,15 +167,21 @@ void Channels::add_credit(std::uint64_t number, Channel& channel, std::uint64_t 
 
 // An item was sent.
 void Channels::spend(Channel& channel) {
-  if (--channel.credit > 0 || channel.beats == Channel::Beats::active) return;
+  channel.waits_since = 0;
+  if (--channel.credit == 0) note_waiting(channel);
+}
+
+// Nothing can be sent until the client does something.
+void Channels::note_waiting(Channel& channel) {
+  if (channel.beats == Channel::Beats::active || channel.waits_since != 0) return;
   channel.waits_since = host_.now();
   arm_patience();
 }
 
 // Lets items be made, as many as the client takes, but no more than a window before they are sent: a client
-// that gives credit and does not read fills no memory. The window of large items is that of as many as may
-// wait. Begins with the first item: until then the function
-// may not have been called, and what it is let do could overtake the call and be lost.
+// that gives credit and does not read fills no memory. Of large items no more than may wait. Begins with the
+// first item: until then the function may not have been called, and what it is let do could overtake the call
+// and be lost.
 void Channels::pace(Channel& channel) {
   if (!channel.streaming || channel.correlation == 0) return;
   const auto fitting = settings_.most_bytes / std::max<std::size_t>(channel.item_size, 1);
@@ -266,14 +272,18 @@ void Channels::flush(std::uint64_t number) {
 // A peer that does not read now: libzmq does not say when it does.
 void Channels::retry_later(std::uint64_t number) {
   auto& channel = *slots_.find(number);
-  if (std::exchange(channel.retrying, true)) return;
-  full_[std::string(channel.way_key())].insert(number);
+  if (channel.retrying) return;
+  const auto [waiting, first] =
+      full_.try_emplace(std::string(channel.way_key()), std::initializer_list<std::uint64_t>{number});
+  if (!first) waiting->second.insert(number);
+  channel.retrying = true;
+  note_waiting(channel);
   arm_retry();
 }
 
 void Channels::retry_no_more(std::uint64_t number, Channel& channel) {
   channel.retrying = false;
-  const auto found = full_.find(std::string(channel.way_key()));
+  const auto found = full_.find(channel.way_key());
   found->second.erase(number);
   if (found->second.empty()) full_.erase(found);
 }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -76,7 +77,7 @@ struct Channel {
   std::list<Outgoing> outbox;  // in order, until there is credit and the peer reads
   std::size_t outbox_bytes = 0;
   std::size_t item_size = 0;     // of the last one
-  std::int64_t waits_since = 0;  // for credit, having heard nothing; 0: it does not
+  std::int64_t waits_since = 0;  // for its client, having heard nothing; 0: it does not
 
   Beats beats = Beats::none;
   std::int64_t last_heard = 0;  // 0: never
@@ -166,6 +167,7 @@ class Channels {
   void note_heartbeat(std::uint64_t number, Channel& channel);
   void add_credit(std::uint64_t number, Channel& channel, std::uint64_t credit);
   void spend(Channel& channel);
+  void note_waiting(Channel& channel);
   void flush(std::uint64_t number);
   void pace(Channel& channel);
   bool has_room(const Channel& channel, std::size_t bytes) const;
@@ -191,7 +193,7 @@ class Channels {
   Heartbeats beats_{slots_};
   Timer beat_timer_;
   // Channels whose peers did not read, by the way to them.
-  std::unordered_map<std::string, std::set<std::uint64_t>> full_;
+  std::map<std::string, std::set<std::uint64_t>, std::less<>> full_;
   std::chrono::milliseconds retry_pause_;
   Timer retry_timer_;
   Timer patience_timer_;

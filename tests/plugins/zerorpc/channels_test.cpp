@@ -686,6 +686,7 @@ TEST_F(ChannelsTest, APeerThatReadsNothingIsTriedOnceInARoundAndEverMoreSeldom) 
   answer_ = Delivered::yes;
   wait(100ms);
   EXPECT_EQ(sent().size(), 1001u);
+  wait(1min);
   EXPECT_EQ(host_.running_timers(), 0u);
 }
 
@@ -801,6 +802,24 @@ TEST_F(ChannelsTest, SoIsTheEndOfAStreamThatNobodyTakes) {
   end(number, rpc::event_name::stream_done, Value());
   wait(11min);
   EXPECT_THAT(lost_, ElementsAre(number));
+}
+
+TEST_F(ChannelsTest, SoIsWhatSuchAClientDoesNotRead) {
+  make({.heartbeat = 0});
+  const auto stream = open("stream");
+  more(1'000'000, "stream");
+  const auto call = open("call");
+  item(stream, 1);
+  answer_ = Delivered::full;
+  item(stream, 2);
+  end(call);
+  wait(9min);
+  heartbeat("call");
+  wait(2min);
+  EXPECT_THAT(lost_, ElementsAre(stream));
+  answer_ = Delivered::yes;
+  wait(100ms);
+  EXPECT_THAT(sent(), ElementsAre("STREAM 1", "OK [1]"));
 }
 
 TEST_F(ChannelsTest, WhateverSuchAClientSendsShowsThatItIsThere) {
