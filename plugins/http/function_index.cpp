@@ -142,8 +142,9 @@ std::string path_of(const PublishedFunction& function) {
 
 FunctionIndex::FunctionIndex(std::vector<PublishedFunction> all, const std::vector<std::string>& components) {
   for (auto& function : all) {
-    const bool wanted = components.empty() || std::find(components.begin(), components.end(),
-                                                        function.component) != components.end();
+    const bool named =
+        std::find(components.begin(), components.end(), function.component) != components.end();
+    const bool wanted = components.empty() ? !is_control(function) : named;
     if (!wanted || function.name == "deferred_result") continue;
     by_path_.emplace('/' + function.component + '/' + function.name, functions_.size());
     by_name_[function.name].push_back(functions_.size());

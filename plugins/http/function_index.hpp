@@ -15,8 +15,8 @@ namespace backplane::http {
 class FunctionIndex {
  public:
   FunctionIndex() = default;
-  // Of `all`, those of `components`, or of every component when it is empty. The SDK's own deferred_result
-  // is not offered: answers are waited for.
+  // Of `all`, those of `components`, or of every component when it is empty, but those of control_group. The
+  // SDK's own deferred_result is not offered: answers are waited for.
   FunctionIndex(std::vector<PublishedFunction> all, const std::vector<std::string>& components);
 
   // The function behind a decoded path, /COMPONENT/FUNCTION, or /FUNCTION when one component alone has it.

@@ -54,8 +54,11 @@ std::int64_t span_of(const Array& arguments) {
 
 void Control::publish() {
   for (const auto& line : functions) {
-    PublishedFunction function{
-        .component = {}, .name = std::string(line.name), .help = line.help, .result = line.result};
+    PublishedFunction function{.component = {},
+                               .name = std::string(line.name),
+                               .help = line.help,
+                               .result = line.result,
+                               .group = control_group};
     if (line.name == wait_for_empty) function.parameters.push_back({"timeout", "double", "null"});
     detail::with_descriptor(function,
                             [&](const bp_function& told) { host_.abi()->publish(host_.abi(), &told); });

@@ -31,7 +31,7 @@ class Control {
   };
 
   Control(Host host, Service service) : host_(host), service_(std::move(service)) {}
-  // Tells the host the functions. In start().
+  // Tells the host the functions, as those of control_group. In start().
   void publish();
   // Serves a call. Throws Error, Malformed.
   void serve(const Message& call);

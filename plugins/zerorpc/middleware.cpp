@@ -1,7 +1,5 @@
 #include "middleware.hpp"
 
-#include <backplane/published.hpp>
-
 #include <algorithm>
 #include <utility>
 
@@ -45,6 +43,11 @@ void Middleware::start() {
       throw Error("BadOption", "option \"middleware\": component " + component +
                                    " publishes none of the functions it could have, e.g. server_before_exec");
   }
+}
+
+bool Middleware::is_hook(const PublishedFunction& function) const {
+  return std::find(components_.begin(), components_.end(), function.component) != components_.end() &&
+         std::find(hook_names.begin(), hook_names.end(), function.name) != hook_names.end();
 }
 
 void Middleware::run(Hook hook, const Value& event, Done done) {

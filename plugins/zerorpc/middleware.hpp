@@ -3,6 +3,7 @@
 #pragma once
 
 #include <backplane/host.hpp>
+#include <backplane/published.hpp>
 #include <backplane/value.hpp>
 
 #include <array>
@@ -50,6 +51,8 @@ class Middleware {
   // There is one; else nothing needs to be asked of it.
   bool any() const { return !components_.empty(); }
   bool has(Hook hook) const { return !targets_[static_cast<std::size_t>(hook)].empty(); }
+  // It is one of the functions that take part here.
+  bool is_hook(const PublishedFunction& function) const;
   // Calls the functions of a point one after another, each with `event`; the first error ends it.
   void run(Hook hook, const Value& event, Done done);
   void take_outcome(const Message& outcome);

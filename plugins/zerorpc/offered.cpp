@@ -14,8 +14,8 @@ namespace {
 
 bool is_offered(const PublishedFunction& function, const std::vector<std::string>& components) {
   if (function.name.starts_with('_') || function.name == deferred_result_name) return false;
-  return components.empty() ||
-         std::find(components.begin(), components.end(), function.component) != components.end();
+  if (components.empty()) return !is_control(function);
+  return std::find(components.begin(), components.end(), function.component) != components.end();
 }
 
 bool takes_anything(const PublishedFunction& function) {

@@ -21,9 +21,9 @@ struct Method {
 class Offered {
  public:
   Offered() = default;
-  // Of `all`, those of `components`, or of every component when it is empty. A function that several of them
-  // have is called "component.function", as any other may be, too. Names that begin with an underscore are
-  // not offered, nor is the SDK's own deferred_result.
+  // Of `all`, those of `components`, or of every component when it is empty, but those of control_group. A
+  // function that several of them have is called "component.function", as any other may be, too. Names that
+  // begin with an underscore are not offered, nor is the SDK's own deferred_result.
   Offered(std::vector<PublishedFunction> all, const std::vector<std::string>& components);
 
   // nullptr: there is no such method.

@@ -444,7 +444,8 @@ void Service::look_up_functions() {
   looked_up_ = host_.now();
   auto all = published_functions(host_);
   const auto own = host_.component().substr(0, host_.component().find('#'));
-  if (components_.empty()) std::erase_if(all, [&](const auto& each) { return each.component == own; });
+  if (components_.empty())
+    std::erase_if(all, [&](const auto& each) { return each.component == own || middleware_.is_hook(each); });
   offered_ = Offered(std::move(all), components_);
 }
 

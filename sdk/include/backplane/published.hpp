@@ -25,12 +25,17 @@ struct PublishedFunction {
   std::string name;
   std::string help = {};
   std::string result = {};  // type; empty: none
-  std::string group = {};   // of a synchronized function
+  std::string group = {};   // of a synchronized function; or control_group
   std::uint32_t manner = BP_ORDINARY;
   std::vector<Parameter> parameters = {};
   std::chrono::nanoseconds max_response_time = {};  // 0: the wire's own
   bool operator==(const PublishedFunction&) const = default;
 };
+
+// The group of functions that look at their component or end it. A component that offers functions of others
+// to the outside leaves them out, unless the manifest names their component to it.
+inline constexpr const char* control_group = "backplane.control";
+inline bool is_control(const PublishedFunction& function) { return function.group == control_group; }
 
 namespace detail {
 

@@ -42,6 +42,12 @@ TEST(FunctionIndex, OffersTheComponentsThatAreNamed) {
   EXPECT_EQ(index.all(), std::vector{add});
 }
 
+TEST(FunctionIndex, OffersFunctionsThatEndAComponentOnlyWhenItIsNamed) {
+  const PublishedFunction unbind = {.component = "rpc", .name = "unbind", .group = control_group};
+  EXPECT_EQ(FunctionIndex({add, unbind}, {}).all(), std::vector{add});
+  EXPECT_EQ(FunctionIndex({add, unbind}, {"rpc"}).all(), std::vector{unbind});
+}
+
 TEST(FunctionIndex, NamesNearOnes) {
   const FunctionIndex index(everything, {});
   EXPECT_EQ(index.why_unknown("/math/ad"), "no function at /math/ad; did you mean /math/add, /sums/add?");

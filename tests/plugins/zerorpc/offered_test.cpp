@@ -55,6 +55,16 @@ TEST(Offered, OfAllComponentsWhenNoneIsNamed) {
   EXPECT_THAT(offered.names(), ElementsAre("a", "b"));
 }
 
+TEST(Offered, FunctionsThatEndAServiceOnlyWhenItIsNamed) {
+  auto unbind = function("rpc", "unbind");
+  unbind.group = control_group;
+  const std::vector<PublishedFunction> all = {unbind, function("valve", "unbind")};
+  const Offered everything(all, {});
+  EXPECT_EQ(target(everything, "unbind"), "valve.unbind") << "it does not share its name with one left out";
+  EXPECT_EQ(target(everything, "rpc.unbind"), "none");
+  EXPECT_EQ(target(Offered(all, {"rpc"}), "unbind"), "rpc.unbind");
+}
+
 TEST(Offered, EveryFunctionHasItsFullNameToo) {
   const Offered offered({function("one", "a")}, {});
   EXPECT_EQ(target(offered, "one.a"), "one.a");

@@ -610,6 +610,18 @@ class ServiceWithMiddleware : public ServiceTest {
   }
 };
 
+TEST_F(ServiceWithMiddleware, HooksAreNotOfferedToClientsAsOtherFunctionsAre) {
+  offer("ware", "server_after_exec");
+  offer("ware", "served");
+  offer("other", "server_after_exec");
+  start({{"middleware", "ware"}});
+  const auto channel = client().request("_zerorpc_list");
+  hook("server_after_exec");
+  EXPECT_EQ(answer(channel), R"(OK [["add","count","math.hang","math2.hang","served","server_after_exec"]])");
+  client().request("server_after_exec");
+  EXPECT_EQ(take_call().target, "other.server_after_exec");
+}
+
 TEST_F(ServiceWithMiddleware, HooksSeeTheCallFromItsBeginningToItsEnd) {
   start_with({"load_task_context", "get_task_context", "server_before_exec", "server_after_exec"});
   const auto channel = client().request("add", Array{1, 2}, {{"user", "u"}});
@@ -750,6 +762,21 @@ TEST_F(ServiceTest, ComponentsOfTheHostMayEndIt) {
   EXPECT_EQ(ask("add"), "ERR ShuttingDown: the service rpc is shutting down");
   EXPECT_EQ(control("abort_requests"), "null");
   EXPECT_EQ(host().holding(), 0u);
+}
+
+TEST_F(ServiceTest, FunctionsThatEndItAreToldApartFromThoseForClients) {
+  start({{"shutdown.control", "true"}});
+  ASSERT_EQ(host().published().size(), 7u);
+  for (const auto& function : host().published()) EXPECT_TRUE(is_control(function)) << function.name;
+}
+
+TEST_F(ServiceTest, FunctionsThatEndAnotherServiceAreNotOffered) {
+  PublishedFunction unbind{.component = "other", .name = "unbind", .group = control_group};
+  offer(unbind);
+  start();
+  EXPECT_EQ(ask("unbind"), "ERR NameError: unbind");
+  EXPECT_EQ(ask("other.unbind"), "ERR NameError: other.unbind");
+  EXPECT_EQ(ask("_zerorpc_list"), R"(OK [["add","count","math.hang","math2.hang"]])");
 }
 
 TEST_F(ServiceTest, OptionsThatDoNotFitTogetherAreRefused) {

@@ -43,6 +43,9 @@ class ServiceFixture : public testing::Test {
     function.name = std::move(name);
     function.manner = manner;
     function.max_response_time = max_response_time;
+    offer(std::move(function));
+  }
+  void offer(PublishedFunction function) {
     offered_.push_back(std::move(function));
     if (host_) host_->offer_functions(offered_);
   }
