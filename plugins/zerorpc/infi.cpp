@@ -309,6 +309,10 @@ void Infi::begun(std::uint64_t cookie, std::uint64_t correlation) {
   active->correlation = correlation;
 }
 
+void Infi::fail(std::uint64_t cookie, const Failure& failure) {
+  end(cookie, error_result(failure, settings_.classes));
+}
+
 void Infi::take_outcome(const Message& outcome) {
   const auto cookie = outcome.envelope().cookie;
   auto* active = active_.find(cookie & ~cookie_mark);

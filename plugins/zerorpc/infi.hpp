@@ -62,6 +62,8 @@ class Infi {
   // What Calls and the host have to tell of a cookie of ours.
   bool wanted(std::uint64_t cookie);
   void begun(std::uint64_t cookie, std::uint64_t correlation);
+  // The function of this cookie, which has not begun, will not.
+  void fail(std::uint64_t cookie, const Failure& failure);
   void take_outcome(const Message& outcome);
   // Ends every call with RequestAbortedError; how many there were.
   std::size_t abort();

@@ -51,8 +51,15 @@ bool Middleware::is_hook(const PublishedFunction& function) const {
 }
 
 void Middleware::run(Hook hook, const Value& event, Done done) {
+  std::string arguments;
+  try {
+    arguments = encode(Array{event});
+  } catch (const Error& error) {
+    return done(Failure{"TypeError", std::string("a middleware cannot be told of the call: ") + error.what()},
+                {});
+  }
   const auto number = runs_.take();
-  *runs_.find(number) = Run{hook, encode(Array{event}), 0, {}, std::move(done)};
+  *runs_.find(number) = Run{hook, std::move(arguments), 0, {}, std::move(done)};
   go_on(number);
 }
 

@@ -139,7 +139,11 @@ Service::Service(Host host)
                 {.heartbeat = std::chrono::nanoseconds(host.option("heartbeat")).count(),
                  .most_bytes = max_payload_},
                 {.send = [this](const Way& way, const rpc::EventParts& event) { return send(way, event); },
-                 .on_lost = [this](std::uint64_t, Channel& channel) { give_up(channel); },
+                 .on_lost =
+                     [this](std::uint64_t number, Channel& channel) {
+                       calls_.forget(number);
+                       give_up(channel);
+                     },
                  .on_credit = [this](Channel& channel,
                                      std::uint32_t items) { host_.grant(channel.correlation, items); },
                  .on_closed = [this] { changed(); },
@@ -150,6 +154,7 @@ Service::Service(Host host)
                     return (cookie & Infi::cookie_mark) != 0 ? infi_.wanted(cookie)
                                                              : channels_.find(cookie) != nullptr;
                   },
+              .expired = [this](std::uint64_t cookie) { expire(cookie); },
               .begun =
                   [this](std::uint64_t cookie, std::uint64_t correlation) {
                     if ((cookie & Infi::cookie_mark) != 0) return infi_.begun(cookie, correlation);
@@ -470,6 +475,13 @@ void Service::on_reply(Message outcome) {
   } else {
     take_result(cookie, outcome);
   }
+}
+
+// The time of a call was over before others had ended.
+void Service::expire(std::uint64_t cookie) {
+  const Failure failure{"DeadlineExceeded", "the time for the call was over before others had ended"};
+  if ((cookie & Infi::cookie_mark) != 0) return infi_.fail(cookie, failure);
+  fail(cookie, remote_error(failure));
 }
 
 void Service::take_item(std::uint64_t number, Channel& channel, const Message& item) {

@@ -128,6 +128,7 @@ class Service {
   const Method* find(std::string_view method);
   void look_up_functions();
 
+  void expire(std::uint64_t cookie);
   void take_item(std::uint64_t number, Channel& channel, const Message& item);
   void take_result(std::uint64_t number, const Message& outcome);
   static std::string_view encoded_result(const Message& outcome, std::string& made);

@@ -124,6 +124,20 @@ TEST_F(MiddlewareTest, AResultThatCannotBeReadIsAnError) {
   EXPECT_THAT(failure_, HasSubstr("TypeError: "));
 }
 
+TEST_F(MiddlewareTest, WhatItCannotBeToldOfIsAnErrorAtOnce) {
+  use({"rights"});
+  Value deep = Array{};
+  for (int i = 1; i < 511; ++i) {
+    Array around;
+    around.push_back(std::move(deep));
+    deep = std::move(around);
+  }
+  run(Hook::server_before_exec, Map{{"args", deep}});
+  EXPECT_EQ(done_, 1);
+  EXPECT_THAT(failure_, HasSubstr("TypeError: a middleware cannot be told of the call: "));
+  EXPECT_THAT(asked(), IsEmpty());
+}
+
 TEST_F(MiddlewareTest, APointWithoutFunctionsIsPassedAtOnce) {
   use({"trace"});
   run(Hook::server_after_exec);

@@ -480,6 +480,42 @@ TEST_F(ServiceTest, CallsBeyondInFlightWaitAndThenThoseBeyondAreRefused) {
   EXPECT_EQ(answer(two), "OK [2]");
 }
 
+TEST_F(ServiceTest, ACallThatWaitsIsAnsweredWhenItsTimeIsOver) {
+  start({{"in_flight", "1"}, {"timeout", "10s"}, {"heartbeat", "0s"}});
+  host().stop_clock();
+  client().request("add", Array{1});
+  const auto call = take_call();
+  const auto other = client().request("add", Array{2}, {{"timeout_ms", 2000}});
+  const auto same = client().request("add", Array{3});
+  ASSERT_TRUE(host().run_until([&] { return host().metric("calls_waiting") == 2; }, kPatience));
+  host().advance(2s);
+  EXPECT_EQ(answer(other), "ERR TimeoutExpired: the time for the call was over before others had ended");
+  host().advance(8s);
+  EXPECT_EQ(answer(same), "ERR TimeoutExpired: the time for the call was over before others had ended");
+  result(call, 1);
+  EXPECT_THAT(host().calls(), IsEmpty());
+  EXPECT_EQ(host().metric("calls_waiting"), 0);
+}
+
+TEST_F(ServiceTest, CallsOfClientsThatAreLostLeaveTheirPlaceInTheQueue) {
+  start({{"in_flight", "1"}, {"max_waiting", "1"}, {"heartbeat", "1s"}});
+  host().stop_clock();
+  const auto running = client().request("math.hang");
+  take_call();
+  client(1).request("add");
+  ASSERT_TRUE(host().run_until([&] { return host().metric("calls_waiting") == 1; }, kPatience));
+  EXPECT_EQ(ask("add"), "ERR RuntimeError: too many requests");
+  for (int i = 0; i < 3; ++i) {
+    host().advance(1s);
+    client().heartbeat(running);
+    EXPECT_EQ(ask("_zerorpc_name"), R"(OK ["rpc"])");
+  }
+  EXPECT_EQ(host().metric("clients_lost"), 1);
+  EXPECT_EQ(host().metric("calls_waiting"), 0);
+  client().request("add");
+  EXPECT_TRUE(host().run_until([&] { return host().metric("calls_waiting") == 1; }, kPatience));
+}
+
 TEST_F(ServiceTest, WhoWaitsGetsHeartbeatsToo) {
   start({{"in_flight", "1"}, {"heartbeat", "1s"}});
   host().stop_clock();
@@ -615,9 +651,8 @@ TEST_F(ServiceWithMiddleware, HooksAreNotOfferedToClientsAsOtherFunctionsAre) {
   offer("ware", "served");
   offer("other", "server_after_exec");
   start({{"middleware", "ware"}});
-  const auto channel = client().request("_zerorpc_list");
-  hook("server_after_exec");
-  EXPECT_EQ(answer(channel), R"(OK [["add","count","math.hang","math2.hang","served","server_after_exec"]])");
+  EXPECT_EQ(ask("_zerorpc_list"),
+            R"(OK [["add","count","math.hang","math2.hang","served","server_after_exec"]])");
   client().request("server_after_exec");
   EXPECT_EQ(take_call().target, "other.server_after_exec");
 }
@@ -639,6 +674,15 @@ TEST_F(ServiceWithMiddleware, HooksSeeTheCallFromItsBeginningToItsEnd) {
   ASSERT_TRUE(event.has_value());
   EXPECT_EQ(event->text(), "OK [3]");
   EXPECT_EQ(*event->header.find("server"), Value("s"));
+}
+
+TEST_F(ServiceWithMiddleware, ArgumentsThatAHookCannotBeToldOfAreRefused) {
+  start_with({"server_before_exec"});
+  Value deep = Array{};
+  for (int i = 1; i < 511; ++i) deep = Array{deep};
+  EXPECT_THAT(ask("add", deep), StartsWith("ERR TypeError: a middleware cannot be told of the call: "));
+  EXPECT_THAT(host().calls(), IsEmpty());
+  EXPECT_EQ(host().metric("channels"), 0);
 }
 
 TEST_F(ServiceWithMiddleware, AHookMayRefuseACall) {
