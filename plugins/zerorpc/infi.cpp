@@ -205,7 +205,7 @@ std::string Infi::argument_specification(const Array& arguments) {
     if (known->parameter != nullptr) function.parameters.push_back({known->parameter, "text"});
     return encoded(Offered::argument_specification({function, {}}));
   }
-  const auto* method = service_.find(name);
+  const auto* method = service_.offered().find(name);
   if (method == nullptr) throw Error(infi_error::method, name);
   return encoded(Offered::argument_specification(*method));
 }

@@ -43,7 +43,7 @@ struct InfiSettings {
 class Infi {
  public:
   struct Service {
-    std::function<const Offered&()> offered;
+    std::function<const Offered&()> offered;  // as of now, or a moment ago
     std::function<const Method*(std::string_view name)> find;
     std::function<bool()> shutting_down;
     std::function<void()> changed;  // a call or a result has gone

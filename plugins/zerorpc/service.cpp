@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "outgoing.hpp"
 #include "results_file.hpp"
 
 namespace backplane::zerorpc {
@@ -16,8 +17,10 @@ namespace {
 using Strategy = ShutdownSettings::Strategy;
 
 constexpr std::int64_t second = 1'000'000'000;
-constexpr std::int64_t look_up_pause =
-    second / 10;  // clients may ask for what there is not as fast as they can
+// Clients may ask for what there is, and what there is not, as fast as they can.
+constexpr std::int64_t look_up_pause = second / 10;
+// Of a request that a middleware is told of, and of an answer.
+constexpr std::uint64_t most_header_pairs = 256;
 
 std::string bad_option(const char* option, const std::string& why) {
   return std::string("option \"") + option + "\": " + why;
@@ -81,6 +84,11 @@ constexpr std::size_t longest_route = 255;
 
 bool is_built_in(std::string_view method) { return method.starts_with("_zerorpc_"); }
 
+bool tells_of_functions(std::string_view method) {
+  return method == "_zerorpc_list" || method == "_zerorpc_inspect" || method == "_zerorpc_help" ||
+         method == "_zerorpc_args";
+}
+
 // Nanoseconds that the encoded milliseconds of a header say; 0: they say nothing that can be used.
 std::int64_t time_left(std::string_view encoded) {
   constexpr std::uint64_t longest = 1'000'000'000'000;
@@ -93,18 +101,17 @@ std::int64_t time_left(std::string_view encoded) {
 // False: there is nothing in the header but what the protocol itself says. Version 1 need not be told.
 bool says_more(const rpc::Event& event) { return event.context_pairs > (event.version > 1 ? 2U : 1U); }
 
-// Adds further pairs to the header of what goes back.
+// Adds further pairs to the header of what goes back, as far as there is room.
 void add_context(Channel& channel, const Value& pairs) {
   const auto* map = pairs.get_if<Map>();
   if (map == nullptr) return;
+  HeaderPairs further;
   for (const auto& [key, value] : *map) {
-    const auto* name = key.get_if<std::string>();
-    const auto encoded = encode(value);
-    if (name == nullptr || rpc::why_unreadable(encoded) != nullptr) continue;
-    rpc::append_text(channel.context, *name);
-    channel.context += encoded;
-    ++channel.context_pairs;
+    if (channel.context_pairs + further.count >= most_header_pairs) break;
+    if (const auto* name = key.get_if<std::string>()) further.add(*name, value);
   }
+  channel.context += further.bytes;
+  channel.context_pairs += further.count;
 }
 
 // The header as a function of a middleware sees it.
@@ -164,7 +171,10 @@ Service::Service(Host host)
                     }
                   }}),
       infi_(host, infi_settings(host),
-            {.offered = [this]() -> const Offered& { return offered_; },
+            {.offered = [this]() -> const Offered& {
+               refresh();
+               return offered_;
+             },
              .find = [this](std::string_view method) { return find(method); },
              .shutting_down = [this] { return shutdown_.requested(); },
              .changed = [this] { changed(); },
@@ -215,11 +225,12 @@ void Service::stop() {
   shutdown_.stop();
   control_.stop();
   watch_.end();
+  calls_.drop_waiting();
   if (socket_) {
     if (shutdown_.requested()) refuse_the_last();
+    infi_.abort();
     for (const auto number : channels_.numbers())
-      if (!channels_.find(number)->detached)
-        end_failed(number, {"ShuttingDown", std::string(host_.component()) + " stops"});
+      end_failed(number, {"ShuttingDown", std::string(host_.component()) + " stops"});
   }
   channels_.stop();
   infi_.stop();
@@ -277,6 +288,7 @@ void Service::take_request(const rpc::Event& event, Message message, std::size_t
   channel.way.resize(way);
   for (std::size_t i = 0; i < way; ++i) zmq_msg_move(channel.way[i].raw(), message.raw(i));
   carry_context(event, channel);
+  if (middleware_.any()) channel.method = event.name;
   auto* const payload = message.raw(message.size() - 1);
   if (channels_.size() > max_channels_) {
     end_failed(number, {"RuntimeError", "too many conversations are open"});
@@ -287,8 +299,12 @@ void Service::take_request(const rpc::Event& event, Message message, std::size_t
     return fail(number, {"RuntimeError", "a request of " + std::to_string(zmq_msg_size(payload)) +
                                              " bytes; at most " + std::to_string(max_payload_) +
                                              " are taken (option max_payload)"});
-  if (middleware_.any()) return look_at(number, event, std::move(message));
-  serve(number, event, payload);
+  if (!middleware_.any()) return serve(number, event, payload);
+  if (event.context_pairs > most_header_pairs)
+    return fail(number, {"RuntimeError", "a header of " + std::to_string(event.context_pairs) +
+                                             " keys; a middleware is told of at most " +
+                                             std::to_string(most_header_pairs)});
+  look_at(number, std::move(message));
 }
 
 // The pairs of the header that go back with the answer.
@@ -304,31 +320,38 @@ void Service::carry_context(const rpc::Event& event, Channel& channel) const {
 }
 
 // Lets a middleware look at the request, then serves it.
-void Service::look_at(std::uint64_t number, const rpc::Event& event, Message message) {
-  channels_.find(number)->method = event.name;
-  const auto header = header_of(event);
-  const Map about{{"method", event.name}, {"args", decoded_or_nil(event.args)}, {"header", header}};
+void Service::look_at(std::uint64_t number, Message message) {
   const auto kept = std::make_shared<Message>(std::move(message));
-  const auto serve_it = [this, number, kept](const std::vector<Value>& contexts) {
-    auto& channel = *channels_.find(number);
-    for (const auto& context : contexts) add_context(channel, context);
+  const auto event = [this, kept] {
     rpc::Event again;
     rpc::read_event((*kept)[kept->size() - 1], again, max_depth_);
-    serve(number, again, kept->raw(kept->size() - 1));
+    return again;
   };
-  const auto context = [=, this, method = std::string(event.name)](const std::vector<Value>&) {
-    look_at(number, Hook::get_task_context, Map{{"method", method}}, serve_it);
+  const auto serve_it = [=, this](const std::vector<Value>& contexts) {
+    auto& channel = *channels_.find(number);
+    for (const auto& context : contexts) add_context(channel, context);
+    serve(number, event(), kept->raw(kept->size() - 1));
+  };
+  const auto context = [=, this](const std::vector<Value>&) {
+    const auto about = [&] { return Map{{"method", event().name}}; };
+    look_at(number, Hook::get_task_context, about, serve_it);
   };
   const auto before = [=, this](const std::vector<Value>&) {
+    const auto about = [&] {
+      const auto asked = event();
+      return Map{{"method", asked.name}, {"args", decoded_or_nil(asked.args)}, {"header", header_of(asked)}};
+    };
     look_at(number, Hook::server_before_exec, about, context);
   };
-  look_at(number, Hook::load_task_context, Map{{"header", header}}, before);
+  const auto about = [&] { return Map{{"header", header_of(event())}}; };
+  look_at(number, Hook::load_task_context, about, before);
 }
 
-void Service::look_at(std::uint64_t number, Hook hook, const Value& event,
+// `about` tells what the hook is given; it is asked when there is one.
+void Service::look_at(std::uint64_t number, Hook hook, const std::function<Value()>& about,
                       std::function<void(const std::vector<Value>&)> next) {
   if (!middleware_.has(hook)) return next({});
-  middleware_.run(hook, event,
+  middleware_.run(hook, about(),
                   [this, number, go_on = std::move(next)](const std::optional<Failure>& failure,
                                                           const std::vector<Value>& results) {
                     if (channels_.find(number) == nullptr) return;  // the client has gone
@@ -389,7 +412,7 @@ void Service::add_carried(const Channel& channel, Message& request) const {
 // ---- introspection ------------------------------------------------------------------------------------
 
 void Service::serve_built_in(std::uint64_t number, const rpc::Event& event) {
-  look_up_functions();
+  if (tells_of_functions(event.name)) refresh();
   Array arguments;
   try {
     arguments = decode_arguments(event.args);
@@ -439,10 +462,14 @@ Value Service::introspect(std::string_view method, const Array& arguments) const
 
 // nullptr: no component has it. One that begins to publish later is found later.
 const Method* Service::find(std::string_view method) {
-  const auto* found = offered_.find(method);
-  if (found != nullptr || host_.now() - looked_up_ < look_up_pause) return found;
-  look_up_functions();
+  if (const auto* found = offered_.find(method)) return found;
+  refresh();
   return offered_.find(method);
+}
+
+// Looks up the functions, unless that was a moment ago.
+void Service::refresh() {
+  if (host_.now() - looked_up_ >= look_up_pause) look_up_functions();
 }
 
 void Service::look_up_functions() {

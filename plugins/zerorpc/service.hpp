@@ -116,8 +116,8 @@ class Service {
   void take(Message message);
   void take_request(const rpc::Event& event, Message message, std::size_t way);
   void carry_context(const rpc::Event& event, Channel& channel) const;
-  void look_at(std::uint64_t number, const rpc::Event& event, Message message);
-  void look_at(std::uint64_t number, Hook hook, const Value& event,
+  void look_at(std::uint64_t number, Message message);
+  void look_at(std::uint64_t number, Hook hook, const std::function<Value()>& about,
                std::function<void(const std::vector<Value>&)> next);
   void serve(std::uint64_t number, const rpc::Event& event, zmq_msg_t* payload);
   Message request_of(const Channel& channel, const rpc::Event& event, zmq_msg_t* payload) const;
@@ -126,6 +126,7 @@ class Service {
   void serve_built_in(std::uint64_t number, const rpc::Event& event);
   Value introspect(std::string_view method, const Array& arguments) const;
   const Method* find(std::string_view method);
+  void refresh();
   void look_up_functions();
 
   void expire(std::uint64_t cookie);

@@ -174,6 +174,28 @@ TEST_F(InfiTest, ACallWithoutAUuidIsOneOfItsOwn) {
   EXPECT_NE(first, outcome(other));
 }
 
+TEST_F(InfiTest, ACallThatWaitsForAPlaceIsAnsweredWhenItsTimeIsOver) {
+  start({{"in_flight", "1"}, {"timeout", "2s"}, {"max_response_time", "0s"}});
+  const auto running = begin("add");
+  const auto call = take_call();
+  const auto waiting = begin("add");
+  settle();
+  host().advance(2s);
+  EXPECT_EQ(outcome(waiting), "TimeoutExpired: the time for the call was over before others had ended");
+  EXPECT_TRUE(is_silent(running)) << "the host tells when its time is over";
+  result(call, 3);
+  EXPECT_EQ(outcome(running), "= 3");
+}
+
+TEST_F(InfiTest, WhoIsStillWaitingWhenItStopsIsToldSo) {
+  start();
+  const auto running = begin("add");
+  take_call();
+  host().stop();
+  const auto event = client().answer(running);
+  EXPECT_THAT(event.text(), HasSubstr("RequestAbortedError"));
+}
+
 // ---- built-in methods -------------------------------------------------------------------------------
 
 TEST_F(InfiTest, EveryServiceHasSomeMethodsOfItsOwn) {
@@ -187,6 +209,15 @@ TEST_F(InfiTest, EveryServiceHasSomeMethodsOfItsOwn) {
             R"(= [["self"],null,null,null,[],null,{}])");
   EXPECT_EQ(ask("get_rpc_ipython_argspec", Array{"none"}), "InvalidRPCMethod: none");
   EXPECT_EQ(ask("get_rpc_max_response_time"), "= 0.5");
+}
+
+TEST_F(InfiTest, FunctionsThatComeLaterAreToldAMomentLater) {
+  start({{"functions", "math"}});
+  offer("math", "learned");
+  EXPECT_EQ(ask("get_rpc_ipython_argspec", Array{"learned"}), "InvalidRPCMethod: learned");
+  host().advance(100ms);
+  EXPECT_THAT(ask("get_rpc_method_names"), HasSubstr("learned"));
+  EXPECT_THAT(ask("get_rpc_ipython_argspec", Array{"learned"}), HasSubstr("= [[\"self\"]"));
 }
 
 TEST_F(InfiTest, TheirArgumentsAreCheckedToo) {

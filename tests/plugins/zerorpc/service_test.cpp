@@ -8,6 +8,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 
 class ServiceTest : public ServiceFixture {
@@ -381,7 +382,24 @@ TEST_F(ServiceTest, FunctionsThatComeLaterAreFoundLater) {
   client().request("late");
   EXPECT_EQ(take_call().target, "math.late");
   offer("math", "later");
-  EXPECT_THAT(ask("_zerorpc_list"), HasSubstr("later")) << "who asks for the list gets it as it is";
+  EXPECT_THAT(ask("_zerorpc_list"), Not(HasSubstr("later"))) << "it was looked up a moment ago";
+  host().advance(100ms);
+  EXPECT_THAT(ask("_zerorpc_ping"), HasSubstr("pong"));
+  EXPECT_THAT(ask("_zerorpc_list"), HasSubstr("later"));
+}
+
+TEST_F(ServiceTest, ToldOfFunctionsAreThoseOfAMomentAgo) {
+  start();
+  host().stop_clock();
+  for (const auto& [method, args] : std::vector<std::pair<std::string, Array>>{
+           {"_zerorpc_list", {}}, {"_zerorpc_inspect", {}}, {"_zerorpc_help", {"late"}}}) {
+    const auto name = "late_" + method;
+    offer("math", name);
+    host().advance(100ms);
+    const auto arguments = args.empty() ? Array() : Array{name};
+    EXPECT_THAT(ask(method, arguments), StartsWith("OK ")) << method;
+    EXPECT_THAT(ask("_zerorpc_list"), HasSubstr(name)) << method;
+  }
 }
 
 TEST_F(ServiceTest, AComponentWithoutFunctionsIsWarnedAbout) {
@@ -679,10 +697,55 @@ TEST_F(ServiceWithMiddleware, HooksSeeTheCallFromItsBeginningToItsEnd) {
 TEST_F(ServiceWithMiddleware, ArgumentsThatAHookCannotBeToldOfAreRefused) {
   start_with({"server_before_exec"});
   Value deep = Array{};
-  for (int i = 1; i < 511; ++i) deep = Array{deep};
+  for (int i = 1; i < 511; ++i) {
+    Array around;
+    around.push_back(std::move(deep));
+    deep = std::move(around);
+  }
   EXPECT_THAT(ask("add", deep), StartsWith("ERR TypeError: a middleware cannot be told of the call: "));
   EXPECT_THAT(host().calls(), IsEmpty());
   EXPECT_EQ(host().metric("channels"), 0);
+}
+
+TEST_F(ServiceWithMiddleware, AHeaderOfTooManyKeysIsRefused) {
+  start_with({"load_task_context"});
+  const auto header = [](int keys) {
+    Map pairs;
+    for (int i = 0; i < keys; ++i) pairs.push_back({"key " + std::to_string(i), i});
+    return pairs;
+  };
+  EXPECT_EQ(ask("add", Array{}, header(255)),
+            "ERR RuntimeError: a header of 257 keys; a middleware is told of at most 256");
+  EXPECT_THAT(host().calls(), IsEmpty());
+  client().request("add", Array{}, header(254));
+  EXPECT_EQ(hook("load_task_context").find("header")->get_if<Map>()->size(), 256u);
+}
+
+TEST_F(ServiceWithMiddleware, TheKeysOfAnAnswerAreBoundedAndNoneIsZeroRpcsOwn) {
+  start_with({"get_task_context"});
+  Map keys{{"v", 1}, {"message_id", "m"}, {"response_to", "r"}, {"mine", 1}};
+  for (int i = 0; i < 300; ++i) keys.push_back({"key " + std::to_string(i), i});
+  const auto channel = client().request("add");
+  hook("get_task_context", keys);
+  result(take_call(), 3);
+  const auto event = next_of(channel);
+  ASSERT_TRUE(event.has_value());
+  EXPECT_EQ(*event->header.find("v"), Value(3));
+  EXPECT_NE(*event->header.find("message_id"), Value("m"));
+  EXPECT_EQ(*event->header.find("mine"), Value(1));
+  EXPECT_EQ(event->header.get_if<Map>()->size(), 256u + 3u);
+}
+
+TEST_F(ServiceWithMiddleware, ARequestThatIsRefusedAtOnceHasItsOwnName) {
+  offer("ware", "server_inspect_exception");
+  start({{"functions", "math"}, {"middleware", "ware"}, {"max_channels", "1"}});
+  const auto first = client().request("add");
+  const auto call = take_call();
+  const auto channel = client().request("count");
+  EXPECT_EQ(*hook("server_inspect_exception").find("method"), Value("count"));
+  EXPECT_EQ(answer(channel), "ERR RuntimeError: too many conversations are open");
+  result(call, 1);
+  EXPECT_EQ(answer(first), "OK [1]");
 }
 
 TEST_F(ServiceWithMiddleware, AHookMayRefuseACall) {
@@ -783,6 +846,15 @@ TEST_F(ServiceTest, WhoIsStillWaitingWhenItStopsIsToldSo) {
   take_call();
   host().stop();
   EXPECT_EQ(RpcError(client().answer(channel)).name, "ShuttingDown");
+}
+
+TEST_F(ServiceWithMiddleware, WhoIsStillWaitingWhenItStopsIsToldSoWhateverHooksThereAre) {
+  start_with({"server_inspect_exception"});
+  const auto channel = client().request("add");
+  take_call();
+  host().stop();
+  EXPECT_EQ(RpcError(client().answer(channel)).name, "ShuttingDown");
+  EXPECT_THAT(host().calls(), IsEmpty()) << "a hook could not answer any more";
 }
 
 TEST_F(ServiceTest, ComponentsOfTheHostMayEndIt) {
