@@ -525,6 +525,25 @@ TEST(RpcClientConnections, AServerThatComesBackIsUsedAgain) {
   EXPECT_EQ(pending.get(), 2);
 }
 
+TEST(RpcClientConnections, FewCallsThatHaveEndedReachAServerThatComesLate) {
+  const auto endpoint = test::free_endpoint();
+  Client client(endpoint);
+  constexpr int ended = 3 * Link::most_in_socket;
+  for (int i = 0; i < ended; ++i) {
+    const auto given_up = client.start<int>("ended");
+  }
+  EXPECT_THAT(error_of([&] { client.start<int>({.timeout = 1ms}, "ended").get(); }),
+              HasSubstr("TimeoutExpired"));
+  auto pending = client.start<int>("add");
+  RpcServer server(endpoint);
+  int late = 0;
+  auto request = server.request();
+  for (; request.name == "ended"; request = server.request()) ++late;
+  EXPECT_LE(late, Link::most_in_socket);
+  server.ok(request, 1);
+  EXPECT_EQ(pending.get(), 1);
+}
+
 TEST(RpcClientConnections, AServerMayConnectToAClientThatBinds) {
   Client client("tcp://127.0.0.1:*", {.bind = true});
   EXPECT_THAT(client.address(), ::testing::MatchesRegex("tcp://127.0.0.1:[0-9]+"));

@@ -197,7 +197,9 @@ class Bell {
 class CallThread {
  public:
   CallThread(LinkSettings link, ChannelSettings channels, void* zmq_context)
-      : context_(zmq_context), link_(context_, std::move(link)), channels_(channels) {
+      : context_(zmq_context),
+        link_(context_, std::move(link), [this](const ChannelId& id) { return channels_.contains(id); }),
+        channels_(channels) {
     address_ = link_.address();
     thread_ = std::thread([this] { run(); });
   }

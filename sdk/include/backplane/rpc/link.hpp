@@ -1,20 +1,24 @@
 // The connection of a ZeroRPC client: a DEALER socket, and the way to another server when there are several
 // addresses. One thread at a time.
 //
-// With one address, libzmq connects and reconnects by itself, and keeps what is sent meanwhile. With several,
-// only the first that accepts a connection is given anything; when its connection breaks, the next one is
-// tried. A socket is never connected to two servers: it would share the events of one channel among them.
+// With one address, libzmq connects and reconnects by itself, and keeps what is sent meanwhile: its first
+// events, and then those of calls that are still open. With several, only the first that accepts a connection
+// is given anything; when its connection breaks, the next one is tried. A socket is never connected to two
+// servers: it would share the events of one channel among them.
 #pragma once
 
+#include <backplane/rpc/channels.hpp>
 #include <backplane/rpc/event.hpp>
 #include <backplane/rpc/requests.hpp>
 #include <backplane/sockets.hpp>
 
 #include <zmq.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -39,11 +43,17 @@ class Link {
   // Of an address, when there are others: to accept a connection; and before all are tried again.
   static constexpr std::chrono::milliseconds patience{1000};
   static constexpr std::chrono::milliseconds pause{100};
+  // Events that are given to libzmq before the server has taken them: it keeps them whatever becomes of
+  // their calls.
+  static constexpr int most_in_socket = 1000;
 
-  // Throws Error "ZmqError".
-  Link(const sockets::Context& context, LinkSettings settings)
+  // `is_open` tells whether a channel still is: what could not be sent before it closed is dropped. Throws
+  // Error "ZmqError".
+  Link(const sockets::Context& context, LinkSettings settings,
+       std::function<bool(const ChannelId& channel)> is_open)
       : context_(context),
         settings_(std::move(settings)),
+        is_open_(std::move(is_open)),
         addresses_(settings_.addresses()),
         several_(!settings_.bind && addresses_.size() > 1) {
     open();
@@ -55,7 +65,7 @@ class Link {
   // Sends an event, now or when the server takes it.
   void send(const EventParts& event) {
     auto frame = detail::frame_of(event);
-    if (!unsent_.empty() || !ready() || !try_send(frame)) unsent_.push_back(std::move(frame));
+    if (!unsent_.empty() || !ready() || !try_send(frame)) keep({channel_of(event), std::move(frame)});
   }
   // Takes the payload of the next message; false: none now.
   bool receive(sockets::Frame& payload) {
@@ -106,12 +116,17 @@ class Link {
   }
 
  private:
+  struct Unsent {
+    ChannelId channel;
+    sockets::Frame frame;
+  };
+
   bool ready() const { return socket_ && (up_ || !several()); }
 
   void open() {
     sockets::Socket fresh(context_, ZMQ_DEALER);
     fresh.set(ZMQ_MAXMSGSIZE, settings_.max_payload);
-    fresh.set(ZMQ_SNDHWM, 0);  // the calls that are open are the bound
+    fresh.set(ZMQ_SNDHWM, most_in_socket);
     std::unique_ptr<sockets::Monitor> monitor;
     if (settings_.bind) {
       for (const auto& address : addresses_) address_ = fresh.bind(address);
@@ -173,18 +188,46 @@ class Link {
     return !delimited_;
   }
   void send_waiting() {
-    while (!unsent_.empty() && ready() && try_send(unsent_.front())) unsent_.pop_front();
+    while (!unsent_.empty() && ready()) {
+      if (is_worthless(unsent_.front()) || try_send(unsent_.front().frame)) {
+        unsent_.pop_front();
+      } else {
+        return;
+      }
+    }
+  }
+
+  static ChannelId channel_of(const EventParts& event) {
+    constexpr std::size_t front_of_binary = 2;
+    const auto id = event.response_to.empty() ? event.id : event.response_to.substr(front_of_binary);
+    ChannelId channel;
+    std::memcpy(channel.digits.data(), id.data(), std::min(id.size(), channel.digits.size()));
+    return channel;
+  }
+  void keep(Unsent unsent) {
+    if (unsent_.size() >= sweep_at_) {
+      std::erase_if(unsent_, [this](const Unsent& each) { return is_worthless(each); });
+      sweep_at_ = std::max(least_to_sweep, 2 * unsent_.size());
+    }
+    unsent_.push_back(std::move(unsent));
+  }
+  // One whose empty frame was sent must follow it.
+  bool is_worthless(const Unsent& unsent) const {
+    return !is_open_(unsent.channel) && !(delimited_ && &unsent == &unsent_.front());
   }
 
   const sockets::Context& context_;
   LinkSettings settings_;
+  std::function<bool(const ChannelId&)> is_open_;
   std::vector<std::string> addresses_;
   bool several_;  // in the beginning
   std::size_t at_ = 0;
   std::string address_;
   sockets::Socket socket_;
   std::unique_ptr<sockets::Monitor> monitor_;  // with several addresses; ends before its socket
-  std::deque<sockets::Frame> unsent_;
+  static constexpr std::size_t least_to_sweep = 1000;
+  std::deque<Unsent> unsent_;
+  std::size_t sweep_at_ = least_to_sweep;
   bool up_ = false;         // the server at `address_` has accepted the connection
   bool delimited_ = false;  // the empty frame of the first unsent one was sent
   bool more_ = false;
