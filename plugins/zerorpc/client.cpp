@@ -226,12 +226,22 @@ void Client::ask(std::uint64_t number, Remote& remote) {
   call.stage = Call::Stage::asked;
   call.remote = &remote;
   ++remote.calls;
-  send(number, call, call.method, call.request.arguments(), call.request.named());
+  if (!send(number, call, call.method, call.request.arguments(), call.request.named()))
+    return put_back(number, call);
   if (!retry_lost_) call.request = Request();
   set_alarm(number, call, std::min(call.patience, deadline_of(call)));
 }
 
-void Client::send(std::uint64_t number, Call& call, std::string_view method, std::string_view arguments,
+// The server takes no more now. Another may, or this one later; a lesson begins anew when it does.
+void Client::put_back(std::uint64_t number, Call& call) {
+  if (call.learn) return fail(number, "LostRemote", "the server takes no more requests now");
+  detach(call);
+  call.stage = Call::Stage::waiting;
+  call.place = waiting_.insert(waiting_.begin(), number);
+}
+
+// False: the server takes no more now.
+bool Client::send(std::uint64_t number, Call& call, std::string_view method, std::string_view arguments,
                   std::string_view named) {
   auto header = call.header;
   if (const auto deadline = deadline_of(call); deadline != never) {
@@ -245,8 +255,10 @@ void Client::send(std::uint64_t number, Call& call, std::string_view method, std
     method = infi_method;
     arguments = wrapped;
   }
-  call.channel = call.remote->ask(
+  const auto channel = call.remote->ask(
       {.method = method, .args = arguments, .context = header.bytes, .context_pairs = header.count}, number);
+  if (channel) call.channel = *channel;
+  return channel.has_value();
 }
 
 // Calls a method of one server for a lesson.
@@ -320,12 +332,11 @@ void Client::poll(std::uint64_t number) {
                   "the server does not tell any more how " + call.method + " goes on");
     call.poll_until = after(now, timeout_);
   }
-  if (!call.remote->there()) {
+  if (!call.remote->there() || !send(number, call, "query_async_request", encode(Array{call.token}), {})) {
     call.stage = Call::Stage::pausing;
     return set_alarm(number, call, std::min(now + poll_interval_, deadline_of(call)));
   }
   call.stage = Call::Stage::polled;
-  send(number, call, "query_async_request", encode(Array{call.token}), {});
   set_alarm(number, call, std::min(call.poll_until, deadline_of(call)));
 }
 
@@ -350,7 +361,7 @@ void Client::take_item(std::uint64_t number, std::string_view content, zmq_msg_t
   } else if (call.answers && !call.collected.add(content)) {
     return fail(number, "ResultTooLarge", "the stream has too many items for one answer");
   }
-  give_credit(call);
+  give_credit(number, call);
 }
 
 void Client::take_end(std::uint64_t number) {
@@ -365,8 +376,10 @@ void Client::take_end(std::uint64_t number) {
   end(number, {.reply = std::move(reply)});
 }
 
-void Client::give_credit(Call& call) {
-  if (const auto credit = call.credit.due(); credit > 0) call.remote->grant(call.channel, credit);
+void Client::give_credit(std::uint64_t number, Call& call) {
+  const auto credit = call.credit.due();
+  if (credit > 0 && !call.remote->grant(call.channel, credit))
+    fail(number, "LostRemote", "the server does not read what it is sent");
 }
 
 // The channel of a call has closed without an answer.
@@ -394,15 +407,13 @@ void Client::on_reply(Message outcome) {
   if (found == by_asker_.end()) return;
   const auto number = found->second;
   auto& call = *calls_.find(number);
-  if ((envelope.flags & BP_CREDIT) != 0) {
-    call.credit.granted(envelope.credit);
-    if (call.credit.release()) host_.reply(call.envelope, std::move(call.waiting_item));
-    if (call.stage == Call::Stage::streaming) give_credit(call);
-  }
   if ((envelope.flags & BP_CANCEL) != 0) {
     detach(call);
-    remove(number);
+    return remove(number);
   }
+  call.credit.granted(envelope.credit);
+  if (call.credit.release()) host_.reply(call.envelope, std::move(call.waiting_item));
+  if (call.stage == Call::Stage::streaming) give_credit(number, call);
 }
 
 // ---- the end of a call --------------------------------------------------------------------------------
@@ -525,6 +536,7 @@ void Client::pass_due() {
 void Client::pass(std::uint64_t number) {
   auto& call = *calls_.find(number);
   const auto now = host_.now();
+  if (call.stage == Call::Stage::asked) call.remote->unanswered();
   if (deadline_of(call) <= now) {
     detach(call);
     Ending ending{.failure = Failure{"DeadlineExceeded", "the function " + call.method +

@@ -26,7 +26,7 @@
 
 namespace backplane::zerorpc {
 
-inline constexpr std::array<Option, 16> client_options = {{
+inline constexpr std::array<Option, 17> client_options = {{
     {"connect", endpoint_list, optional,
      "endpoint(s) of servers, e.g. tcp://127.0.0.1:4242. Several are expected to have the same functions"},
     {"connect_name", text_list, optional,
@@ -58,6 +58,8 @@ inline constexpr std::array<Option, 16> client_options = {{
      "infi.rpc: how often the result of a call is asked for that takes long"},
     {"max_payload", backplane::size.between(1024, 2147483648.0), "100MiB",
      "longest request; Python's peers take no longer ones"},
+    {"send_hwm", integer.between(1, zmq::most), "10000",
+     "events that wait in the socket for one server; beyond, it gets no calls until it reads again"},
     {"carry", text_list, "trace_id", "baggage of a call that its request's header gets as keys"},
     {"middleware", component_names, optional,
      "components whose functions look at each call, in this order; see docs/protocols/zerorpc.md"},
@@ -138,7 +140,8 @@ class Client {
   void pump();
   void send_waiting();
   void ask(std::uint64_t number, Remote& remote);
-  void send(std::uint64_t number, Call& call, std::string_view method, std::string_view arguments,
+  void put_back(std::uint64_t number, Call& call);
+  bool send(std::uint64_t number, Call& call, std::string_view method, std::string_view arguments,
             std::string_view named);
   void teach(Remote& remote, std::string_view method, const Array& arguments, Lessons::Learn learn);
 
@@ -146,7 +149,7 @@ class Client {
   void take_infi(std::uint64_t number, std::string_view content, zmq_msg_t* payload);
   void take_item(std::uint64_t number, std::string_view content, zmq_msg_t* payload);
   void take_end(std::uint64_t number);
-  void give_credit(Call& call);
+  void give_credit(std::uint64_t number, Call& call);
   void poll(std::uint64_t number);
   void lose(std::uint64_t number, const std::string& why);
 

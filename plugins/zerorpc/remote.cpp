@@ -3,9 +3,9 @@
 #include <zmq.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
-#include "zmq/socket_options.hpp"
 #include "zmq/wire.hpp"
 
 namespace backplane::zerorpc {
@@ -13,6 +13,10 @@ namespace backplane::zerorpc {
 namespace {
 
 constexpr auto open_again_after = std::chrono::seconds(1);
+constexpr auto ping_again_after = std::chrono::milliseconds(100);  // one for which there was no room
+// Of a server without heartbeats: for the answer to a ping, and how long it may be silent before it gets one.
+constexpr std::int64_t ping_patience = 5'000'000'000;
+constexpr std::int64_t silence_allowed = 1'000'000'000;
 
 }  // namespace
 
@@ -35,9 +39,7 @@ Remote::~Remote() { close_socket(); }
 // ---- the connection -----------------------------------------------------------------------------------
 
 void Remote::open() {
-  // The calls that may be open are the limit of what waits in the socket.
-  socket_.emplace(host_, ZMQ_DEALER, plan_,
-                  [](void* socket) { zmq::set_option(socket, "in_flight", ZMQ_SNDHWM, 0); });
+  socket_.emplace(host_, ZMQ_DEALER, plan_);
   events_.emplace(host_, socket_->get(), ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
   event_watch_ = host_.watch_socket(events_->socket(), BP_READABLE | BP_ALWAYS | BP_ALONE,
                                     [this](std::uint32_t) { look_at_connection(); });
@@ -60,6 +62,7 @@ void Remote::try_open() {
 
 // What has not yet left for a server that is not there is worth nothing later.
 void Remote::close_socket() {
+  ping_timer_.end();
   watch_.end();
   event_watch_.end();
   events_.reset();
@@ -84,6 +87,7 @@ void Remote::arrive() {
   host_.info("server " + address_ + " is there");
   state_ = State::there;
   last_heard_ = host_.now();
+  unheard_since_ = 0;
   callbacks_.on_there(*this);
 }
 
@@ -105,33 +109,59 @@ void Remote::lose(const std::string& why) {
   callbacks_.on_lost(*this, lost, why);
 }
 
+// It gets no further requests until it has answered a ping. What it was asked may still be answered.
+void Remote::doubt(const std::string& why) {
+  if (!there()) return;
+  host_.warn("server " + address_ + " is not asked for now: " + why);
+  state_ = State::doubtful;
+  callbacks_.on_lost(*this, {}, why);
+  ping();
+}
+
+void Remote::unanswered() {
+  const bool silent = unheard_since_ != 0 && host_.now() - unheard_since_ >= silence_allowed;
+  if (silent && settings_.channels.heartbeat == 0) doubt("it leaves requests unanswered");
+}
+
 void Remote::ping() {
-  ask({.method = "_zerorpc_ping", .timeout = 3 * settings_.channels.heartbeat}, ping_ticket);
+  ping_timer_.end();
+  const auto beat = settings_.channels.heartbeat;
+  const rpc::ChannelRequest request{.method = "_zerorpc_ping",
+                                    .timeout = beat > 0 ? 3 * beat : ping_patience};
+  if (!ask(request, ping_ticket)) ping_timer_ = host_.after(ping_again_after, [this] { ping(); });
 }
 
 // ---- channels -----------------------------------------------------------------------------------------
 
-rpc::ChannelId Remote::ask(const rpc::ChannelRequest& request, Ticket ticket) {
-  const auto opened = channels_.open(request, ticket, host_.now());
-  send(opened.event);
+std::optional<rpc::ChannelId> Remote::ask(const rpc::ChannelRequest& request, Ticket ticket) {
+  const auto now = host_.now();
+  const auto opened = channels_.open(request, ticket, now);
+  if (!send(opened.event)) {
+    channels_.close(opened.channel);
+    doubt("as many events wait until it reads them as may (option send_hwm)");
+    return std::nullopt;
+  }
+  if (unheard_since_ == 0) unheard_since_ = now;
   arm();
   return opened.channel;
 }
 
-void Remote::grant(const rpc::ChannelId& channel, std::uint32_t credit) {
-  if (const auto event = channels_.grant(channel, credit)) send(*event);
+bool Remote::grant(const rpc::ChannelId& channel, std::uint32_t credit) {
+  const auto event = channels_.grant(channel, credit);
+  return !event || send(*event);
 }
 
 void Remote::close(const rpc::ChannelId& channel) { channels_.close(channel); }
 
-// A socket without a limit takes everything; when its connection breaks, all channels are told to be lost.
-void Remote::send(const rpc::EventParts& event) {
+// False: too many events wait. When its connection breaks, all channels are told to be lost.
+bool Remote::send(const rpc::EventParts& event) {
   zmq::Frame delimiter;
   zmq::Frame payload(rpc::size_of(event));
   rpc::Memory memory{payload.data()};
   rpc::write_event(memory, event);
-  if (zmq_msg_send(delimiter.raw(), socket_->get(), ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0)
-    zmq_msg_send(payload.raw(), socket_->get(), ZMQ_DONTWAIT);
+  const bool sent = zmq_msg_send(delimiter.raw(), socket_->get(), ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0 &&
+                    zmq_msg_send(payload.raw(), socket_->get(), ZMQ_DONTWAIT) >= 0;
+  return sent || errno != EAGAIN;
 }
 
 // Takes a batch of what waits in the socket; returns how many messages that were.
@@ -145,11 +175,12 @@ std::size_t Remote::receive() {
   return count;
 }
 
-// The limit is one for a server that sends faster than we take.
-void Remote::receive_all() {
+// False: more may wait; the limit is one for a server that sends faster than we take.
+bool Remote::receive_all() {
   constexpr int most_batches = 16;
-  for (int i = 0; i < most_batches && receive() > 0; ++i) {
-  }
+  for (int i = 0; i < most_batches; ++i)
+    if (receive() == 0) return true;
+  return false;
 }
 
 void Remote::take(Message message) {
@@ -162,6 +193,7 @@ void Remote::take(Message message) {
   if (news.dropped != nullptr && !late)
     return unreadable_.happened(std::string("an event is dropped: ") + news.dropped);
   last_heard_ = now;
+  unheard_since_ = 0;
   arm();
   if (late) return late_.add();
   if (news.kind == News::Kind::none) return;
@@ -185,9 +217,9 @@ void Remote::arm() {
 // Our own lateness must not be taken for the server's silence: what waits is received first.
 void Remote::tick() {
   if (!socket_) return;
-  receive_all();
+  const bool all_received = receive_all();
   const auto now = host_.now();
-  while (const auto due = channels_.next_due(now)) {
+  while (const auto due = channels_.next_due(now, all_received)) {
     if (due->heartbeat) {
       send(*due->heartbeat);
     } else {

@@ -34,9 +34,10 @@ class Remote {
     // An event for a channel, or a failure of one alone. `payload` is the frame of which the news are views;
     // they hold until the remote is used.
     std::function<void(Remote& remote, const News& news, zmq_msg_t* payload)> on_news;
-    // It can be asked: it was connected, or has answered a ping after it was lost.
+    // It can be asked: it was connected, or has answered a ping.
     std::function<void(Remote& remote)> on_there;
-    // These channels have closed: nothing will be answered on them. Of all channels unless there() holds.
+    // These channels have closed: nothing will be answered on them. Without any, it was told by there() alone
+    // that it should not be asked for a while.
     std::function<void(Remote& remote, const std::vector<Ticket>& lost, const std::string& why)> on_lost;
   };
 
@@ -53,10 +54,15 @@ class Remote {
   // How many calls it has; counted by whoever gives it some.
   std::size_t calls = 0;
 
-  // Opens a channel with a request. REQUIRES: there().
-  rpc::ChannelId ask(const rpc::ChannelRequest& request, Ticket ticket);
-  // Lets the server send so many events more. One of a channel that has closed is ignored.
-  void grant(const rpc::ChannelId& channel, std::uint32_t credit);
+  // Opens a channel with a request. Nothing: too many events wait for the server, and there() does not hold
+  // any more. REQUIRES: connected().
+  std::optional<rpc::ChannelId> ask(const rpc::ChannelRequest& request, Ticket ticket);
+  // Lets the server send so many events more. One of a channel that has closed is ignored. False: too many
+  // events wait for the server.
+  bool grant(const rpc::ChannelId& channel, std::uint32_t credit);
+  // A request had no answer in time. When nothing at all was heard meanwhile, and there are no heartbeats to
+  // tell, a ping must be answered before there() holds again.
+  void unanswered();
   // Forgets a channel, if it is still open.
   void close(const rpc::ChannelId& channel);
 
@@ -65,7 +71,7 @@ class Remote {
   enum class State : std::uint8_t {
     away,      // not connected
     there,     // to be asked
-    doubtful,  // connected, but its heartbeats have stopped: pinged until it answers
+    doubtful,  // connected, but it is silent or does not read: pinged until it answers
   };
 
   void open();
@@ -75,12 +81,13 @@ class Remote {
   void arrive();
   void break_off();
   void lose(const std::string& why);
+  void doubt(const std::string& why);
   void ping();
 
   std::size_t receive();
-  void receive_all();
+  bool receive_all();
   void take(Message message);
-  void send(const rpc::EventParts& event);
+  bool send(const rpc::EventParts& event);
   void tick();
   void fail(const News& failure, std::int64_t now);
   void arm();
@@ -96,9 +103,11 @@ class Remote {
   rpc::ClientChannels<Ticket> channels_;
   State state_ = State::away;
   std::int64_t last_heard_ = 0;
+  std::int64_t unheard_since_ = 0;  // the first request after that; 0: none
   std::int64_t armed_ = never;
   Timer tick_timer_;
   Timer reopen_timer_;
+  Timer ping_timer_;
   std::optional<zmq::Socket> socket_;
   std::optional<zmq::SocketEvents> events_;
   Watch watch_;

@@ -396,6 +396,18 @@ TEST_F(RpcChannels, AServerThatFallsSilentIsLostAtTheFirstHeartbeatLaterThanTwoP
   EXPECT_THAT(pass_until(10), ElementsAre("1s heartbeat", "2s heartbeat", "3s call: LostRemote"));
 }
 
+TEST_F(RpcChannels, NoServerIsLostBeforeAllThatItSentWasReceived) {
+  const auto channel = open();
+  for (int i = 1; i <= 5; ++i) {
+    const auto due = channels_.next_due(i * second, /*all_received=*/false);
+    ASSERT_TRUE(due) << i;
+    EXPECT_TRUE(due->heartbeat) << "the server is told all the same that we are there: " << i;
+  }
+  now_ = 5 * second;
+  receive(channel, "_zpc_hb", Array{0});
+  EXPECT_TRUE(channels_.next_due(6 * second)->heartbeat);
+}
+
 TEST_F(RpcChannels, ExactlyTwoPeriodsAreNotTooLate) {
   const auto channel = open();
   now_ = second;

@@ -41,7 +41,10 @@ struct RpcEvent {
 class RpcServer {
  public:
   enum class Side { binds, connects };
-  explicit RpcServer(const std::string& endpoint = "tcp://127.0.0.1:*", Side side = Side::binds) {
+  // `receive_hwm`: events that wait in the socket until they are read.
+  explicit RpcServer(const std::string& endpoint = "tcp://127.0.0.1:*", Side side = Side::binds,
+                     int receive_hwm = 1000) {
+    router_.set(ZMQ_RCVHWM, receive_hwm);
     if (side == Side::binds) {
       endpoint_ = router_.bind(endpoint);
     } else {

@@ -29,6 +29,8 @@ using test::RpcServer;
 class ScriptedServer {
  public:
   ScriptedServer() { open("tcp://127.0.0.1:*"); }
+  // So many events wait in its socket until they are read.
+  explicit ScriptedServer(int receive_hwm) : receive_hwm_(receive_hwm) { open("tcp://127.0.0.1:*"); }
 
   const std::string& endpoint() const { return endpoint_; }
   // The program is killed, and perhaps started anew.
@@ -89,7 +91,7 @@ class ScriptedServer {
 
  private:
   void open(const std::string& endpoint) {
-    socket_.emplace(endpoint);
+    socket_.emplace(endpoint, RpcServer::Side::binds, receive_hwm_);
     endpoint_ = socket_->endpoint();
   }
 
@@ -113,6 +115,7 @@ class ScriptedServer {
     }
   }
 
+  int receive_hwm_ = 1000;
   std::optional<RpcServer> socket_;
   std::string endpoint_;
   std::optional<RpcEvent> client_;  // what it sent last

@@ -27,6 +27,7 @@ class InfiClientOfServers : public ClientOfServers {
     for (auto& one : servers_)
       if (!one->answer)
         one->answer = [](ScriptedServer& self, const RpcEvent& event) {
+          if (event.name == "_zerorpc_ping") return false;
           const auto call = read(event);
           if (call.method != "get_rpc_method_names") return false;
           ++self.inspections;
@@ -116,6 +117,59 @@ TEST_F(InfiClientOfServers, AnAnswerIsWaitedForTenSeconds) {
   EXPECT_TRUE(host_->replies().empty());
   pass(1ns);
   EXPECT_EQ(result(), "TimeoutExpired: timeout after 10s, when calling remote method hold");
+}
+
+TEST_F(InfiClientOfServers, AServerThatIsSilentIsAvoidedUntilItAnswersAPing) {
+  start_infi();
+  settle();
+  host_->stop_clock();
+  server().pongs = false;
+  ask("hold");
+  infi_call();
+  host_->advance(10s);
+  EXPECT_EQ(reply().error_type, "TimeoutExpired");
+  EXPECT_TRUE(there(0));
+  EXPECT_TRUE(host_->logged("is not asked for now: it leaves requests unanswered"));
+  ASSERT_TRUE(until([&] { return server().pings == 1; }));
+  ask("next");
+  host_->advance(5s);
+  ASSERT_TRUE(until([&] { return server().pings == 2; })) << "it is asked again and again";
+  EXPECT_THAT(server().calls, IsEmpty());
+  server().pongs = true;
+  host_->advance(4s);
+  EXPECT_TRUE(there(0));
+  host_->advance(1s);
+  EXPECT_EQ(reply().error_type, "TimeoutExpired") << "no call waits for ever";
+  ASSERT_TRUE(until([&] { return there(1); }));
+  ask("after");
+  EXPECT_EQ(infi_call().method, "after");
+}
+
+TEST_F(InfiClientOfServers, AServerThatAnswersOthersIsAskedOn) {
+  start_infi();
+  host_->stop_clock();
+  ask("hold");
+  infi_call();
+  host_->advance(5s);
+  ask("add");
+  ok(infi_call(), success(3));
+  EXPECT_EQ(result(), 3);
+  host_->advance(5s);
+  EXPECT_EQ(reply().error_type, "TimeoutExpired");
+  EXPECT_TRUE(there(1));
+  EXPECT_EQ(server().pings, 0);
+}
+
+TEST_F(InfiClientOfServers, AnAskerWhoIsInAHurryDoubtsNoServer) {
+  start_infi();
+  host_->stop_clock();
+  auto message = host_->request("hold", {}, BP_MSGPACK);
+  message.envelope().deadline = host_->now() + 500ms / 1ns;
+  deliver(std::move(message));
+  infi_call();
+  host_->advance(500ms);
+  EXPECT_EQ(reply().error_type, "DeadlineExceeded");
+  EXPECT_TRUE(there(1));
 }
 
 TEST_F(InfiClientOfServers, BytesAnswerARawCallAsTheyAre) {

@@ -9,6 +9,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::StartsWith;
 
 // ---- heartbeats, by a clock that the test moves ---------------------------------------------------------
 
@@ -343,6 +344,55 @@ TEST_F(HeartbeatsOfAClient, ACallThatWasLostToSilenceIsRetriedAtAnotherServer) {
   EXPECT_EQ(result(), 1);
 }
 
+// ---- servers that do not read ---------------------------------------------------------------------------
+
+class ServersThatHang : public ClientOfServers {
+ protected:
+  // The first server takes little more than what it reads, and reads nothing.
+  void start_with_hanging_one() {
+    servers_.insert(servers_.begin(), std::make_unique<ScriptedServer>(/*receive_hwm=*/1));
+    start({{"send_hwm", "4"}, {"send_buffer", "256KiB"}, {"timeout", "0"}, {"heartbeat", "0"}});
+  }
+  void ask_for_much(int calls) {
+    for (int i = 0; i < calls; ++i) ask("much", {Bytes{std::string(1 << 20, 'x')}});
+  }
+  // Waits while all servers but the first run.
+  template <typename Condition>
+  bool until_others(Condition condition) {
+    return host_->run_until(
+        [&] {
+          for (std::size_t i = 1; i < servers_.size(); ++i) server(i).serve();
+          return condition();
+        },
+        kPatience);
+  }
+  bool first_is_avoided() {
+    return host_->logged("server " + server().endpoint() +
+                         " is not asked for now: as many events wait until it reads them as may");
+  }
+};
+
+TEST_F(ServersThatHang, AreGivenNoMoreThanTheSocketHolds) {
+  start_with_hanging_one();
+  ask_for_much(20);
+  EXPECT_TRUE(first_is_avoided());
+  EXPECT_GT(host_->metric("calls_waiting"), 0);
+  EXPECT_TRUE(host_->replies().empty()) << "they wait for a server";
+  ASSERT_TRUE(until([&] { return server().calls.size() == 20u; })) << "it reads again";
+  EXPECT_TRUE(until([&] { return there(1); }));
+  EXPECT_EQ(host_->metric("calls_waiting"), 0);
+}
+
+TEST_F(ServersThatHang, LeaveTheirCallsToOthers) {
+  have_servers(1);
+  start_with_hanging_one();
+  ask_for_much(30);
+  ASSERT_TRUE(until_others([&] { return first_is_avoided() && host_->metric("calls_waiting") == 0; }));
+  ask("next");
+  EXPECT_TRUE(
+      until_others([&] { return !server(1).calls.empty() && server(1).calls.back().name == "next"; }));
+}
+
 // ---- middleware -----------------------------------------------------------------------------------------
 
 class ClientWithMiddleware : public ClientOfServers {
@@ -416,6 +466,17 @@ TEST_F(ClientWithMiddleware, ThatReturnsLeavesTheServersErrorAsItIs) {
   server().fail(call(), "DemoError", "m");
   give(asked("client_handle_remote_error"));
   EXPECT_EQ(result(), "DemoError: m");
+}
+
+TEST_F(ClientWithMiddleware, ThatCannotBeToldOfAResultIsAnError) {
+  start_with({"client_after_request"});
+  ask("deep");
+  Value deep = Array{};
+  for (int i = 1; i < 511; ++i) deep = RpcServer::list(std::move(deep));
+  server().ok(call(), deep);
+  EXPECT_THAT(*result().get_if<std::string>(),
+              StartsWith("TypeError: a middleware cannot be told of the call"));
+  EXPECT_EQ(host_->holding(), 0u);
 }
 
 TEST_F(ClientWithMiddleware, SeesThatACallWasNotAnswered) {

@@ -13,7 +13,7 @@
 //   if (auto credit = channels.consumed(channel)) send(*credit);
 //
 // Before next_due is asked, everything that waits in the socket should be received: a late thread must not
-// take its own lateness for the silence of the server.
+// take its own lateness for the silence of the server. Whoever could not receive all says so.
 #pragma once
 
 #include <backplane/host.hpp>
@@ -263,12 +263,13 @@ class ClientChannels {
     return waiting_.empty() ? beat : std::min(beat, waiting_.begin()->first);
   }
 
-  // One thing that is due at `now`; nothing: that was all. `failure.owner` is valid until the next call.
-  std::optional<Due> next_due(std::int64_t now) {
+  // One thing that is due at `now`; nothing: that was all. `failure.owner` is valid until the next call. No
+  // server is lost unless `all_received`.
+  std::optional<Due> next_due(std::int64_t now, bool all_received = true) {
     ended_.clear();
     if (!waiting_.empty() && waiting_.begin()->first <= now) return expire(waiting_.begin()->second);
     if (beating_.empty() || beating_.front().next_beat > now) return std::nullopt;
-    return beat(beating_.begin(), now);
+    return beat(beating_.begin(), now, all_received);
   }
 
  private:
@@ -429,9 +430,9 @@ class ClientChannels {
   // The rule of the real programs: whoever was silent until the first heartbeat is due begins to count there,
   // and is lost at the first one that is later than two periods: the third, also of a clock without
   // fractions.
-  Due beat(Place place, std::int64_t now) {
+  Due beat(Place place, std::int64_t now, bool all_received) {
     if (place->last_heard == never) place->last_heard = now - 1;
-    if (now - place->last_heard > lost_after())
+    if (all_received && now - place->last_heard > lost_after())
       return failed(
           place, {"LostRemote", "Lost remote after " + detail::seconds_text(lost_after()) + "s heartbeat"});
     place->next_beat = now + settings_.heartbeat;
