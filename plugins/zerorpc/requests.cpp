@@ -65,14 +65,17 @@ void Requests::finish(std::string_view uuid, std::string result, std::function<v
   entry->result = std::make_shared<const std::string>(std::move(result));
   bytes_ += entry->result->size();
   while (bytes_ > limits_.max_bytes && !delivered_.empty()) drop_delivered();
-  const auto done = [this, name = entry->uuid, number = entry->number, then = std::move(then)](bool) {
+  const bool writes = store_ && entry->promised;
+  const auto done = [this, name = entry->uuid, number = entry->number, writes, then = std::move(then)](bool) {
     if (find(name, number) == nullptr) return;
+    if (writes) --writing_;
     move(by_uuid_.at(name), State::done);
     if (then) then();
   };
+  if (!writes) return done(true);
+  ++writing_;
   tell();
-  if (store_ && entry->promised) return store(*entry, done);
-  done(true);
+  store(*entry, done);
 }
 
 void Requests::forget(std::string_view uuid) {
@@ -108,6 +111,7 @@ std::vector<std::string> Requests::running_uuids() const {
 void Requests::clear() {
   by_uuid_.clear();
   for (auto* list : {&running_, &done_, &delivered_}) list->clear();
+  writing_ = 0;
   unclaimed_ = 0;
   bytes_ = 0;
   collector_.end();
@@ -253,9 +257,9 @@ void Requests::collect() {
 }
 
 void Requests::tell() {
-  running_gauge_.set(static_cast<std::int64_t>(running_.size()));
+  running_gauge_.set(static_cast<std::int64_t>(running()));
   kept_gauge_.set(static_cast<std::int64_t>(done_.size() + delivered_.size()));
-  unclaimed_gauge_.set(static_cast<std::int64_t>(unclaimed_));
+  unclaimed_gauge_.set(static_cast<std::int64_t>(unclaimed()));
   bytes_gauge_.set(static_cast<std::int64_t>(bytes_));
 }
 

@@ -120,9 +120,10 @@ class Requests {
   // time on, and can be had again until `redeliver` after that.
   const std::string* fetch(std::string_view uuid);
 
-  std::size_t running() const { return running_.size(); }
-  // Done and promised, and nobody has fetched the result.
-  std::size_t unclaimed() const { return unclaimed_; }
+  // Whose function has not ended.
+  std::size_t running() const { return running_.size() - writing_; }
+  // Finished and promised, though perhaps not done yet, and nobody has fetched the result.
+  std::size_t unclaimed() const { return unclaimed_ + writing_; }
   // What a shutdown waits for; deferred_requests_count() of infi.rpc.
   std::size_t waiting() const { return running() + unclaimed(); }
   std::size_t bytes() const { return bytes_; }
@@ -162,7 +163,8 @@ class Requests {
   Entries delivered_;
   std::unordered_map<std::string_view, Entries::iterator> by_uuid_;  // keys are those of the entries
   std::uint64_t last_number_ = 0;
-  std::size_t unclaimed_ = 0;
+  std::size_t writing_ = 0;    // finished, and on their way to the disk
+  std::size_t unclaimed_ = 0;  // done
   std::size_t bytes_ = 0;
   Timer collector_;
 

@@ -468,8 +468,10 @@ TEST_F(StoredRequests, APromisedResultIsDoneWhenItIsOnDisk) {
   EXPECT_EQ(books_.fetch("a"), "none");
   EXPECT_EQ(books_.begin("a"), Begun::running);
   EXPECT_THAT(books_->running_uuids(), IsEmpty()) << "there is nothing to abort";
-  EXPECT_EQ(books_->waiting(), 1u);
+  EXPECT_EQ(books_->running(), 0u);
+  EXPECT_EQ(books_->unclaimed(), 1u) << "an end of the host waits for it";
   disk_.answer(true);
+  EXPECT_EQ(books_->unclaimed(), 1u);
   EXPECT_TRUE(done);
   EXPECT_EQ(books_.fetch("a"), "result");
   EXPECT_THAT(disk_.written, ElementsAre("keep a running", "keep a: result"));
@@ -567,6 +569,8 @@ TEST_F(StoredRequests, WhatIsForgottenMeanwhileIsNotTouchedByLateNews) {
   books_.begin("a");
   disk_.answer(true);
   EXPECT_EQ(books_.state("a"), State::running);
+  EXPECT_EQ(books_->running(), 1u);
+  EXPECT_EQ(books_->unclaimed(), 0u);
   EXPECT_EQ(disk_.written.back(), "remove all");
 }
 
