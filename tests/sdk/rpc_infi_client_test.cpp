@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -513,6 +514,20 @@ TEST(InfiAutoTimeout, AsksAgainWhenAskingFailed) {
   EXPECT_THROW(client.call("fine"), InfiError);
   EXPECT_THROW(client.call("fine"), InfiError);
   EXPECT_EQ(negotiator.asked, 2);
+}
+
+TEST(InfiAutoTimeout, TakesSecondsAndNothingElse) {
+  const auto nan = std::numeric_limits<double>::quiet_NaN();
+  for (const auto& odd : {Value(nan), Value(-1.0), Value("soon")}) {
+    Negotiator negotiator{success(odd)};
+    ServingRpcServer server(std::ref(negotiator));
+    InfiClient client(server.endpoint(), {.auto_timeout = true});
+    EXPECT_THROW(client.call("fine"), Error) << describe(odd);
+  }
+  Negotiator negotiator{success(std::numeric_limits<double>::infinity())};
+  ServingRpcServer server(std::ref(negotiator));
+  InfiClient client(server.endpoint(), {.auto_timeout = true});
+  EXPECT_EQ(client.call<int>("fine"), 1);
 }
 
 // ---- introspection ----

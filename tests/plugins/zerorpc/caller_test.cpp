@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <map>
 #include <string>
@@ -232,10 +233,15 @@ TEST(ZerorpcCaller, APublishWaitsForASubscriber) {
 
 Value success(Value result) { return Map{{"code", "success"}, {"result", std::move(result)}}; }
 
+std::string method_of(const RpcEvent& event) {
+  const auto& call = *(*event.args.get_if<Array>())[0].get_if<Array>();
+  return *call[0].find("method")->get_if<std::string>();
+}
+
 // add, slow (done at the first poll), fail; anything else is told what was called.
 void serve_infi(RpcServer& server, const RpcEvent& event) {
   const auto& call = *(*event.args.get_if<Array>())[0].get_if<Array>();
-  const auto method = *call[0].find("method")->get_if<std::string>();
+  const auto method = method_of(event);
   if (method == "slow") return server.ok(event, Map{{"code", "deferred"}, {"result", "the-token"}});
   if (method == "query_async_request") return server.ok(event, success(success("done")));
   if (method == "fail")
@@ -255,8 +261,19 @@ TEST(InfiCaller, CallsWithNamedArguments) {
   ServingRpcServer server(serve_infi);
   EXPECT_THAT(Program<InfiCaller>(server.endpoint(), {{"tag", "0011aabb"}}).call("add", {2}, {{"b", 3}}),
               ElementsAre(R"([[2],{"b":3},"0011aabb"])"));
-  EXPECT_THAT(Program<InfiCaller>(server.endpoint(), {{"auto_timeout", "true"}}).call("add"),
-              ElementsAre("[[],{},null]"));
+}
+
+TEST(InfiCaller, AsksForTheTimeOfAnAnswerWhenItIsToldTo) {
+  for (const auto* told : {"false", "true"}) {
+    std::atomic<int> asked = 0;
+    ServingRpcServer server([&](RpcServer& self, const RpcEvent& event) {
+      if (method_of(event) == "get_rpc_max_response_time") ++asked;
+      serve_infi(self, event);
+    });
+    EXPECT_THAT(Program<InfiCaller>(server.endpoint(), {{"auto_timeout", told}}).call("add"),
+                ElementsAre("[[],{},null]"));
+    EXPECT_EQ(asked, told == std::string("true") ? 1 : 0);
+  }
 }
 
 TEST(InfiCaller, WaitsForADeferredResultUnlessATokenWillDo) {

@@ -198,7 +198,11 @@ class InfiCore {
       const auto told = answer(exchange);
       if (told.error && told.error->type() != "InvalidRPCMethod") throw *told.error;
       if (!told.value || told.value->is_nil()) return;
-      const auto agreed = options_.rule(from_value<double>(*told.value));
+      const auto seconds = from_value<double>(*told.value);
+      if (!(seconds >= 0))
+        throw InfiError("InvalidReturnValue",
+                        "get_rpc_max_response_time: expected seconds, got " + describe(*told.value));
+      const auto agreed = options_.rule(seconds);
       const std::lock_guard lock(mutex_);
       timeout_ = agreed;
     } catch (...) {
