@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <optional>
 #include <utility>
 
 namespace backplane::zerorpc {
@@ -19,50 +18,18 @@ constexpr std::string_view empty_map = "\x80";
 
 std::string encoded(const Value& value) { return success_result(encode(value)); }
 
-// What a call says about itself, encoded; empty: nothing.
-struct Meta {
-  std::string_view method;
-  std::string_view uuid;
-  std::string_view tag;
-};
+// What an event has besides its result, the id of its channel and what is carried.
+constexpr std::size_t around_result = 128;
+// The longest of these and of what a poll puts around a result, unless the client is an odd one.
+constexpr std::size_t around_kept_result = 256;
+// Channels that wait for one call.
+constexpr std::size_t most_joined = 1000;
+// Entries of a line before those of calls that have ended are looked for.
+constexpr std::size_t sweep_from = 1000;
 
-Meta meta_of(std::string_view encoded) {
-  Meta meta;
-  rpc::for_each_in_map(encoded, [&](std::string_view key, std::string_view value) {
-    const auto told = value == rpc::encoded::nil ? std::string_view() : value;
-    if (key == "method") meta.method = told;
-    if (key == "uuid") meta.uuid = told;
-    if (key == "request_id_tag") meta.tag = told;
-    return true;
-  });
-  return meta;
-}
-
-bool is_uuid(std::string_view encoded) {
-  const auto content = rpc::text_of(encoded);
-  return content && content->size() <= Requests::kLongestUuid;
-}
-
-// The parts of the only argument of on_call, encoded; nothing when it is no list of three.
-std::optional<std::array<std::string_view, 3>> three_parts(std::string_view args) {
-  rpc::Scanner scanner(args);
-  rpc::Token token;
-  for (const std::uint64_t length : {1U, 3U})
-    if (!scanner.next(token) || token.kind != rpc::Token::Kind::list || token.number != length)
-      return std::nullopt;
-  std::array<std::string_view, 3> parts;
-  for (auto& part : parts) {
-    const auto* const at = scanner.position();
-    scanner.skip();
-    part = {at, static_cast<std::size_t>(scanner.position() - at)};
-  }
-  return parts;
-}
-
-rpc::Token::Kind kind_of(std::string_view encoded) {
-  rpc::Token token;
-  rpc::Scanner(encoded).next(token);
-  return token.kind;
+std::string too_long() {
+  return error_result(infi_error::return_value,
+                      "the result cannot be sent: it is longer than clients take (option max_payload)");
 }
 
 std::string expect_text(const Value& argument, std::string_view what) {
@@ -86,58 +53,40 @@ Infi::~Infi() = default;
 
 // ---- what is asked ------------------------------------------------------------------------------------
 
-Infi::Asked Infi::read(std::string_view args) {
+Infi::Asked Infi::asked_by(const InfiCall& call, std::int64_t deadline) {
   Asked asked;
-  const auto parts = three_parts(args);
-  if (!parts) {
-    asked.wrong = "on_call takes one list of three: what is called, its arguments, its named arguments";
-    return asked;
-  }
-  const auto& [meta, positional, named] = *parts;
-  const auto about = meta_of(meta);
-  const auto method = rpc::text_of(about.method);
-  if (!method) {
-    asked.wrong = "the call names no method";
-  } else if (kind_of(positional) != rpc::Token::Kind::list) {
-    asked.wrong = "the arguments are no list";
-  } else if (kind_of(named) != rpc::Token::Kind::map) {
-    asked.wrong = "the named arguments are no map";
-  } else if (!about.uuid.empty() && !is_uuid(about.uuid)) {
-    asked.wrong = "the uuid is no text of at most 256 bytes";
-  }
-  if (!asked.wrong.empty()) return asked;
-  asked.method = *method;
-  asked.uuid = rpc::text_of(about.uuid).value_or("");
-  if (asked.uuid.empty()) asked.uuid = new_uuid();
-  asked.tag = rpc::text_of(about.tag).value_or("");
-  if (asked.tag.empty()) asked.tag = tags_.next().substr(0, 8);
-  asked.args = positional;
-  asked.kwargs = named;
+  asked.method = call.method;
+  asked.uuid = call.uuid.empty() ? new_uuid() : std::string(call.uuid);
+  asked.tag = call.tag.empty() ? tags_.next().substr(0, 8) : call.tag;
+  asked.args = call.args;
+  asked.kwargs = call.kwargs;
+  asked.deadline = deadline;
   return asked;
 }
 
-// False: the client has gone.
+// False: it is not known to reach the client, which has gone or does not read.
 bool Infi::answer(std::uint64_t channel, const std::string& result) {
-  return channels_.find(channel) != nullptr &&
-         channels_.end(channel, {rpc::event_name::ok, rpc::encoded::list_of_one, result});
+  const auto* open = channels_.find(channel);
+  if (open == nullptr) return false;
+  const auto around = around_result + open->id().size() + open->context.size();
+  const auto instead = result.size() + around > settings_.max_payload ? too_long() : std::string();
+  const std::string_view told = instead.empty() ? result : instead;
+  return channels_.end(channel, {rpc::event_name::ok, rpc::encoded::list_of_one, told}) &&
+         channels_.find(channel) == nullptr;
 }
 
-void Infi::serve(std::uint64_t channel, std::string_view args, zmq_msg_t* payload) {
-  Asked asked;
-  try {
-    asked = read(args);
-  } catch (const Malformed& failure) {
-    asked.wrong = failure.what();
-  }
-  if (!asked.wrong.empty()) {
-    answer(channel, error_result(infi_error::arguments, asked.wrong));
+void Infi::serve(std::uint64_t channel, std::string_view args, zmq_msg_t* payload, std::int64_t deadline) {
+  const auto call = read_infi_call(args);
+  if (call.wrong != nullptr) {
+    answer(channel, error_result(infi_error::arguments, call.wrong));
     return;
   }
-  if (const auto* method = built_in(asked.method)) {
-    serve_built_in(channel, *method, asked);
-  } else if (service_.shutting_down() && requests_->find(asked.uuid) == nullptr) {
+  const auto asked = asked_by(call, deadline);
+  if (const auto* method = built_in(asked.method)) return serve_built_in(channel, *method, asked);
+  const auto* function = service_.find(asked.method);
+  if (service_.shutting_down() && !(function != nullptr && joins(asked, *function))) {
     answer(channel, error_result(infi_error::framework, "server is shutting down"));
-  } else if (const auto* function = service_.find(asked.method)) {
+  } else if (function != nullptr) {
     serve_function(channel, asked, *function, payload);
   } else {
     answer(channel, error_result(infi_error::method, asked.method));
@@ -236,6 +185,11 @@ bool Infi::is_immediate(const Method& method) const {
           settings_.max_response_time.count() == 0);
 }
 
+// Whether it gets the answer of a call that was made before.
+bool Infi::joins(const Asked& asked, const Method& method) {
+  return !is_immediate(method) && requests_->find(asked.uuid) != nullptr;
+}
+
 bool Infi::is_deferred(const Method& method) const {
   return settings_.mode == InfiSettings::Mode::all_deferred || method.function.manner == BP_DEFERRED_MANNER;
 }
@@ -261,6 +215,10 @@ void Infi::serve_function(std::uint64_t channel, const Asked& asked, const Metho
     return promise(asked.uuid, channel);  // it has ended, and its result is on its way to the disk
   const bool fresh = begun == Requests::Begun::created;
   const auto cookie = fresh ? add(asked, false) : by_uuid_.at(asked.uuid);
+  if (!is_deferred(method) && active_.find(cookie & ~cookie_mark)->waiting.size() >= most_joined) {
+    answer(channel, error_result(infi_error::framework, "too many wait for this request"));
+    return;
+  }
   Message request = fresh ? request_of(channel, asked, payload) : Message();  // a promise closes the channel
   if (is_deferred(method)) {
     active_.find(cookie & ~cookie_mark)->promised = true;
@@ -289,7 +247,7 @@ Message Infi::request_of(std::uint64_t channel, const Asked& asked, zmq_msg_t* p
   if (asked.kwargs != empty_map) request.append_part(payload, asked.kwargs);
   request.envelope().encoding = BP_MSGPACK;
   request.set(BP_REQUEST);
-  if (settings_.timeout.count() > 0) request.envelope().deadline = host_.now() + settings_.timeout.count();
+  request.envelope().deadline = asked.deadline;
   service_.carry(channel, request);
   add_baggage(request, "log_tag", asked.tag);
   return request;
@@ -333,13 +291,14 @@ void Infi::take_outcome(const Message& outcome) {
   end(cookie, std::move(result));
 }
 
-// Answers all who wait. Who got a token, or did not get this answer, finds the result kept.
+// Answers all who wait. Who got a token, or did not get this answer, finds the result kept. The call counts
+// as running until that is settled: each answer closes a channel, at which a shutdown looks whether it is
+// over.
 void Infi::end(std::uint64_t cookie, std::string result) {
   const auto number = cookie & ~cookie_mark;
-  auto& ended = *active_.find(number);
-  if (!ended.uuid.empty()) by_uuid_.erase(ended.uuid);
-  const Active active = std::move(ended);
-  active_.release(number);
+  auto& active = *active_.find(number);
+  if (!active.uuid.empty()) by_uuid_.erase(active.uuid);
+  if (result.size() + around_kept_result > settings_.max_payload) result = too_long();
   bool kept = active.promised;
   for (const auto channel : active.waiting)
     if (!answer(channel, result)) kept = true;
@@ -351,6 +310,8 @@ void Infi::end(std::uint64_t cookie, std::string result) {
       requests_->forget(active.uuid);
     }
   }
+  active = {};
+  active_.release(number);
   service_.changed();
 }
 
@@ -362,8 +323,12 @@ void Infi::wait(std::uint64_t cookie, std::uint64_t channel, const Method& metho
   const auto span = (own.count() > 0 ? own : settings_.max_response_time).count();
   const auto when = host_.now() + span;
   auto& line = due_[span];
-  while (!line.empty() && !wanted(line.front().cookie)) line.pop_front();  // they have ended
-  line.push_back({when, cookie, channel});
+  if (line.waiting.size() >= line.sweep_at) {
+    const auto ended = [&](const Due& due) { return active_.find(due.cookie & ~cookie_mark) == nullptr; };
+    std::erase_if(line.waiting, ended);
+    line.sweep_at = std::max(sweep_from, 2 * line.waiting.size());
+  }
+  line.waiting.push_back({when, cookie, channel});
   wake_up_at(when);
 }
 
@@ -381,12 +346,12 @@ void Infi::wake_up_at(std::int64_t when) {
 void Infi::pass_due() {
   const auto now = host_.now();
   for (auto& [span, line] : due_) {
-    while (!line.empty() && line.front().when <= now) {
-      const auto due = line.front();
-      line.pop_front();
+    while (!line.waiting.empty() && line.waiting.front().when <= now) {
+      const auto due = line.waiting.front();
+      line.waiting.pop_front();
       defer(due.cookie, due.channel);
     }
-    if (!line.empty()) wake_up_at(line.front().when);
+    if (!line.waiting.empty()) wake_up_at(line.waiting.front().when);
   }
 }
 

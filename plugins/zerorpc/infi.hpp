@@ -7,6 +7,7 @@
 #include <backplane/rpc/event.hpp>
 #include <backplane/value.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -20,6 +21,7 @@
 #include "calls.hpp"
 #include "channels.hpp"
 #include "errors.hpp"
+#include "infi_call.hpp"
 #include "offered.hpp"
 #include "requests.hpp"
 #include "zmq/slots.hpp"
@@ -36,7 +38,7 @@ struct InfiSettings {
   };
   Mode mode = Mode::server;
   std::chrono::nanoseconds max_response_time = std::chrono::milliseconds(500);  // 0: no limit
-  std::chrono::nanoseconds timeout = {};  // how long a function may take; 0: no limit
+  std::size_t max_payload = std::size_t{100} << 20;  // longest answer that clients take
   ErrorClasses classes;
 };
 
@@ -57,8 +59,9 @@ class Infi {
        std::unique_ptr<Requests> requests);
   ~Infi();
 
-  // Serves the request of a channel. `args` is a view of the frame `payload`.
-  void serve(std::uint64_t channel, std::string_view args, zmq_msg_t* payload);
+  // Serves the request of a channel. `args` is a view of the frame `payload`; a function may take until
+  // `deadline`, 0: as long as it likes.
+  void serve(std::uint64_t channel, std::string_view args, zmq_msg_t* payload, std::int64_t deadline);
   // What Calls and the host have to tell of a cookie of ours.
   bool wanted(std::uint64_t cookie);
   void begun(std::uint64_t cookie, std::uint64_t correlation);
@@ -74,14 +77,14 @@ class Infi {
   std::size_t waiting() const { return requests_->waiting(); }
 
  private:
-  // What a client asked for; views of the payload.
+  // What a client asked for; its arguments are views of the payload.
   struct Asked {
     std::string method;
     std::string uuid;
     std::string tag;
     std::string_view args;
     std::string_view kwargs;
-    std::string wrong;  // why it is no call; empty: it is one
+    std::int64_t deadline = 0;
   };
   // A function under way.
   struct Active {
@@ -99,6 +102,11 @@ class Infi {
     std::uint64_t cookie;
     std::uint64_t channel;
   };
+  // Those that wait for the same time, in order; some of them for calls that have ended.
+  struct Line {
+    std::deque<Due> waiting;
+    std::size_t sweep_at = 0;
+  };
   // A method that every service has.
   struct BuiltIn {
     std::string_view name;
@@ -107,13 +115,14 @@ class Infi {
   };
 
   bool answer(std::uint64_t channel, const std::string& result);
-  Asked read(std::string_view args);
+  Asked asked_by(const InfiCall& call, std::int64_t deadline);
   static const BuiltIn* built_in(std::string_view method);
   static Array arguments_of(const BuiltIn& method, const Asked& asked);
   void serve_built_in(std::uint64_t channel, const BuiltIn& method, const Asked& asked);
   void serve_function(std::uint64_t channel, const Asked& asked, const Method& method, zmq_msg_t* payload);
   bool is_immediate(const Method& method) const;
   bool is_deferred(const Method& method) const;
+  bool joins(const Asked& asked, const Method& method);
   Message request_of(std::uint64_t channel, const Asked& asked, zmq_msg_t* payload) const;
   void call(std::uint64_t cookie, const Method& method, Message request);
   void wait(std::uint64_t cookie, std::uint64_t channel, const Method& method);
@@ -138,7 +147,7 @@ class Infi {
   std::unique_ptr<Requests> requests_;
   zmq::Slots<Active> active_;
   std::unordered_map<std::string_view, std::uint64_t> by_uuid_;  // cookies; views of the uuids of active_
-  std::map<std::int64_t, std::deque<Due>> due_;  // by how long they wait; each in order of time
+  std::map<std::int64_t, Line> due_;                             // by how long they wait
   std::int64_t due_timer_at_ = 0;
   Timer due_timer_;
   rpc::EventIds tags_;

@@ -49,7 +49,7 @@ InfiSettings infi_settings(const Host& host) {
   if (mode == "all_deferred") settings.mode = InfiSettings::Mode::all_deferred;
   if (mode == "all_immediate") settings.mode = InfiSettings::Mode::all_immediate;
   settings.max_response_time = host.option("max_response_time");
-  settings.timeout = host.option("timeout");
+  settings.max_payload = host.option("max_payload");
   settings.classes = ErrorClasses(host.option("error_classes").list());
   return settings;
 }
@@ -362,7 +362,7 @@ void Service::look_at(std::uint64_t number, Hook hook, const std::function<Value
 
 void Service::serve(std::uint64_t number, const rpc::Event& event, zmq_msg_t* payload) {
   const bool infi = channels_.find(number)->detached;
-  if (infi) return infi_.serve(number, event.args, payload);
+  if (infi) return infi_.serve(number, event.args, payload, deadline_of(event));
   if (!event.named) return fail(number, {"NameError", "the name of the method is no text"});
   if (is_built_in(event.name)) return serve_built_in(number, event);
   if (layer_ == Layer::infi)
@@ -387,15 +387,17 @@ Message Service::request_of(const Channel& channel, const rpc::Event& event, zmq
   envelope.encoding = BP_MSGPACK;
   envelope.flags = BP_REQUEST | BP_STREAM;
   envelope.credit = 1;  // what a client of ZeroRPC has given by asking
-  if (timeout_ > 0) envelope.deadline = host_.now() + timeout_;
-  if (!says_more(event)) return request;
-  const auto left = rpc::header_value(event, rpc::time_left_key);
-  if (const auto span = time_left(left); span > 0) {
-    const auto until = host_.now() + span;
-    if (envelope.deadline == 0 || until < envelope.deadline) envelope.deadline = until;
-  }
+  envelope.deadline = deadline_of(event);
   add_carried(channel, request);
   return request;
+}
+
+// Until when the function of a request may take, by the option and by what its header says; 0: no limit.
+std::int64_t Service::deadline_of(const rpc::Event& event) const {
+  const auto told =
+      says_more(event) ? time_left(rpc::header_value(event, rpc::time_left_key)) : std::int64_t{0};
+  const auto span = told == 0 || timeout_ == 0 ? std::max(told, timeout_) : std::min(told, timeout_);
+  return span == 0 ? 0 : host_.now() + span;
 }
 
 // The texts among them as baggage of the request.

@@ -121,6 +121,7 @@ class Service {
                std::function<void(const std::vector<Value>&)> next);
   void serve(std::uint64_t number, const rpc::Event& event, zmq_msg_t* payload);
   Message request_of(const Channel& channel, const rpc::Event& event, zmq_msg_t* payload) const;
+  std::int64_t deadline_of(const rpc::Event& event) const;
   void add_carried(const Channel& channel, Message& request) const;
 
   void serve_built_in(std::uint64_t number, const rpc::Event& event);

@@ -91,6 +91,53 @@ TEST_F(InfiTest, TheTagOfARequestGoesOnAsTheTagOfItsLogLines) {
   EXPECT_EQ(baggage_in(take_call().message.headers(), "log_tag").size(), 8u) << "one is made up";
 }
 
+TEST_F(InfiTest, ATagThatIsLongOrUnprintableIsReplaced) {
+  start();
+  const auto tag_of = [&](const Value& tag) {
+    client().request("on_call",
+                     Array{Array{Map{{"method", "add"}, {"request_id_tag", tag}}, Array{}, Map{}}});
+    return baggage_in(take_call().message.headers(), "log_tag");
+  };
+  EXPECT_EQ(tag_of(std::string(64, 't')), std::string(64, 't'));
+  for (const auto& tag : {Value(std::string(65, 't')), Value("a\nb"), Value("t\u00fcr"), Value(Bytes{"\xff"}),
+                          Value(Bytes{std::string(1, '\0')}), Value(""), Value(5)})
+    EXPECT_THAT(tag_of(tag), testing::MatchesRegex("[0-9a-f]{8}")) << to_json(tag);
+}
+
+TEST_F(InfiTest, AFunctionMayTakeAsLongAsTheOptionAndTheCallerSay) {
+  start({{"timeout", "2s"}});
+  for (const auto* method : {"add", "later", "now"}) {
+    const auto time_of = [&](const Map& header) {
+      client().request("on_call", Array{Array{Map{{"method", method}}, Array{}, Map{}}}, header);
+      const auto call = take_call();
+      const auto left = call.message.envelope().deadline - host().now();
+      result(call, nullptr);
+      return std::chrono::nanoseconds(left);
+    };
+    EXPECT_EQ(time_of({}), 2s) << method;
+    EXPECT_EQ(time_of({{"timeout_ms", 500}}), 500ms) << method;
+    EXPECT_EQ(time_of({{"timeout_ms", 5000}}), 2s) << method << ": the shorter one";
+    EXPECT_EQ(time_of({{"timeout_ms", "500"}}), 2s) << method;
+  }
+}
+
+TEST_F(InfiTest, ACallThatIsJoinedKeepsItsTime) {
+  start();
+  const auto call = [&](const Map& header) {
+    const Value meta = Map{{"method", "add"}, {"uuid", "u"}};
+    return client().request("on_call", Array{Array{meta, Array{}, Map{}}}, header);
+  };
+  const auto one = call({});
+  const auto under_way = take_call();
+  EXPECT_EQ(under_way.message.envelope().deadline, 0);
+  const auto other = call({{"timeout_ms", 1}});
+  host().advance(100ms);
+  EXPECT_TRUE(is_silent(other));
+  result(under_way, 3);
+  EXPECT_EQ(outcome(one), "= 3");
+  EXPECT_EQ(outcome(other), "= 3");
+}
+
 TEST_F(InfiTest, ErrorsAreInTheResult) {
   start({{"error_classes", "[Busy=package.Busy]"}});
   auto channel = begin("add");
@@ -110,6 +157,52 @@ TEST_F(InfiTest, AResultThatClientsCannotReadIsAnError) {
   const auto channel = begin("add");
   result(take_call(), Value("\xff"));
   EXPECT_THAT(outcome(channel), HasSubstr("InvalidReturnValue: the result cannot be sent: "));
+}
+
+TEST_F(InfiTest, AResultThatIsLongerThanClientsTakeIsAnError) {
+  start({{"max_payload", "1KiB"}});
+  const std::string too_long =
+      "InvalidReturnValue: the result cannot be sent: it is longer than clients take (option max_payload)";
+  const std::string text(1000, 'x');
+  auto channel = begin("add");
+  result(take_call(), text);
+  EXPECT_EQ(outcome(channel), too_long);
+  channel = begin("now");
+  host().answer(take_call().message.envelope(), {text}, BP_RAW);
+  EXPECT_EQ(outcome(channel), too_long);
+  channel = begin("add");
+  fail(take_call(), "RPCUserException", text);
+  EXPECT_EQ(outcome(channel), too_long);
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  result(take_call(), text);
+  EXPECT_LT(host().metric("results_bytes"), 1000);
+  EXPECT_EQ(poll("u"), "done: " + too_long);
+}
+
+TEST_F(InfiTest, AResultThatCanBeSentCanBePolled) {
+  start({{"max_payload", "1KiB"}});
+  std::size_t longest = 0;
+  for (std::size_t length = 500; length <= 1000; length += 4) {
+    const auto uuid = std::to_string(length);
+    EXPECT_EQ(ask("later", Array{}, uuid), "deferred " + uuid);
+    result(take_call(), std::string(length, 'x'));
+    const auto answer = next_of(begin("query_async_request", Array{uuid}));
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_LE(encode(Array{answer->header, answer->name, answer->args}).size(), 1024u) << length;
+    if (to_json(answer->args).find("InvalidReturnValue") == std::string::npos) longest = length;
+  }
+  EXPECT_GT(longest, 650u);
+}
+
+TEST_F(InfiTest, WhatIsCarriedBackCountsAsPartOfAnAnswer) {
+  start({{"max_payload", "1KiB"}});
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  result(take_call(), std::string(600, 'x'));
+  const Value meta = Map{{"method", "query_async_request"}};
+  const Map header{{"trace_id", std::string(400, 't')}};
+  EXPECT_THAT(outcome(client().request("on_call", Array{Array{meta, Array{"u"}, Map{}}}, header)),
+              HasSubstr("InvalidReturnValue: the result cannot be sent: "));
+  EXPECT_THAT(poll("u"), HasSubstr("done: = ")) << "by others it can be fetched";
 }
 
 TEST_F(InfiTest, PlainBytesAreAResult) {
@@ -139,7 +232,8 @@ TEST_F(InfiTest, CallsOfTheWrongShapeAreAnswered) {
         Value(Array{Array{meta, 1, Map{}}}), Value(Array{Array{meta, Array{}, 1}}),
         Value(Array{Array{Map{{"method", 5}}, Array{}, Map{}}}),
         Value(Array{Array{Map{{"method", "add"}, {"uuid", 5}}, Array{}, Map{}}}),
-        Value(Array{Array{Map{{"method", "add"}, {"uuid", std::string(300, 'u')}}, Array{}, Map{}}})})
+        Value(Array{Array{Map{{"method", "add"}, {"uuid", std::string(300, 'u')}}, Array{}, Map{}}}),
+        Value(Array{Array{Map{{"method", "add"}, {"uuid", Bytes{"\xff"}}}, Array{}, Map{}}})})
     EXPECT_THAT(ask_raw(args), HasSubstr("InvalidCallArguments: ")) << to_json(args);
   EXPECT_THAT(host().calls(), IsEmpty());
   EXPECT_EQ(host().metric("channels"), 0);
@@ -147,9 +241,20 @@ TEST_F(InfiTest, CallsOfTheWrongShapeAreAnswered) {
 
 TEST_F(InfiTest, ACallOfTooManyValuesIsAnswered) {
   start();
-  const Value meta = Map{{"method", "add"}, {"junk", Array(5'000'000)}};
-  EXPECT_THAT(ask_raw(Array{Array{meta, Array{}, Map{}}}), HasSubstr("InvalidCallArguments: "));
+  rpc::EventIds ids;
+  const auto call = [&](const char* method, const std::string& junk, const std::string& args) {
+    auto about = encode(Value(Map{{"method", method}, {"junk", nullptr}}));
+    about.replace(about.size() - 1, 1, junk);
+    const std::string id(ids.next());
+    const auto parts = "\x91\x93" + about + args + "\x80";
+    client().send_payload(rpc::event({.id = id, .name = infi_method, .args = parts}));
+    return id;
+  };
+  const auto many = "\xdd\x00\x4c\x4b\x40"s + std::string(5'000'000, '\xc0');
+  EXPECT_THAT(outcome(call("ping", "\xc0", many)), HasSubstr("InvalidCallArguments: "));
   EXPECT_EQ(host().metric("channels"), 0);
+  call("add", many, "\x90");
+  EXPECT_EQ(take_call().target, "math.add") << "what a call says besides is passed over";
 }
 
 TEST_F(InfiTest, KeysAndNamesMayBeBinary) {
@@ -294,6 +399,20 @@ TEST_F(InfiTest, ManyThatWaitAreDeferredEachAtItsTime) {
   for (std::size_t i = 1; i < 200; i += 2) EXPECT_EQ(outcome(channels[i]), "deferred " + std::to_string(i));
 }
 
+TEST_F(InfiTest, AmongManyThatHaveEndedTheOthersAreDeferredAtTheirTime) {
+  start();
+  const auto first = begin("add", Array{}, "first");
+  take_call();
+  for (int i = 0; i < 1000; ++i) begin("add");
+  ASSERT_TRUE(called(1000));
+  for (const auto& call : host().calls()) result(call, 1);
+  const auto last = begin("add", Array{}, "last");
+  settle();
+  host().advance(500ms);
+  EXPECT_EQ(outcome(first), "deferred first");
+  EXPECT_EQ(outcome(last), "deferred last");
+}
+
 TEST_F(InfiTest, WaitingForAPlaceCountsAsRunning) {
   start({{"in_flight", "1"}});
   begin("add");
@@ -368,6 +487,17 @@ TEST_F(InfiTest, EachOfThemWaitsForItsOwnTime) {
   EXPECT_EQ(poll("u"), "done: = 3") << "for the one that has the token";
 }
 
+TEST_F(InfiTest, AThousandMayWaitForOneCall) {
+  start();
+  std::vector<std::string> channels;
+  for (int i = 0; i < 1000; ++i) channels.push_back(begin("add", Array{}, "u"));
+  const auto call = take_call();
+  EXPECT_EQ(ask("add", Array{}, "u"), "RPCFrameworkException: too many wait for this request");
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u") << "who has the token does not wait";
+  result(call, 3);
+  for (const auto& channel : channels) ASSERT_EQ(outcome(channel), "= 3");
+}
+
 TEST_F(InfiTest, ACallOfAUuidWhoseResultIsKeptGetsIt) {
   start();
   EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
@@ -411,6 +541,16 @@ TEST_F(InfiTest, AResultThatNobodyFetchesIsForgotten) {
   EXPECT_EQ(poll("u"), "InvalidAsyncToken: u");
 }
 
+TEST_F(InfiTest, ResultsMayBeKeptUntilTheyAreFetched) {
+  start({{"results.keep_unfetched", "true"}, {"results.keep", "2s"}, {"results.collect", "1s"}});
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  result(take_call(), 3);
+  host().advance(24h);
+  EXPECT_EQ(poll("u"), "done: = 3");
+  host().advance(2s);
+  EXPECT_EQ(poll("u"), "InvalidAsyncToken: u") << "then it goes as others do";
+}
+
 TEST_F(InfiTest, ACallGoesOnWhenItsClientHasGone) {
   start({{"max_response_time", "0s"}, {"mode", "server"}});
   begin("now", Array{}, "u");
@@ -434,14 +574,41 @@ TEST_F(InfiTest, AnAnswerThatReachesNobodyIsKept) {
   EXPECT_EQ(poll("u"), "done: = 3");
 }
 
+TEST_F(InfiTest, AnAnswerThatItsClientDoesNotReadIsKept) {
+  start({{"send_hwm", "1"}, {"max_response_time", "1h"}});
+  test::Peer slow(ZMQ_DEALER);
+  slow.set(ZMQ_RCVHWM, 1).connect(zmq::endpoint_of(host()));
+  rpc::EventIds ids;
+  std::string uuid;
+  for (int i = 0; i < 100 && host().metric("channels") == 0; ++i) {
+    uuid = std::to_string(i);
+    const Value meta = Map{{"method", "add"}, {"uuid", uuid}};
+    const auto args = encode(Array{Array{meta, Array{}, Map{}}});
+    ASSERT_TRUE(slow.send({"", rpc::event({.id = ids.next(), .name = infi_method, .args = args})}));
+    host().answer(take_call().message.envelope(), {std::string(4 << 20, 'x')}, BP_RAW);
+  }
+  ASSERT_EQ(host().metric("channels"), 1) << "it waits for the client to read";
+  EXPECT_THAT(poll(uuid), HasSubstr("done: = "));
+}
+
 TEST_F(InfiTest, BeyondTheLimitsCallsAreRefused) {
-  start({{"results.max_count", "2"}, {"results.max_bytes", "1KiB"}});
+  start({{"results.max_count", "2"}});
   ask("later", Array{}, "u");
   ask("later", Array{}, "v");
   EXPECT_EQ(ask("later", Array{}, "w"), "RPCFrameworkException: too many results are kept");
   EXPECT_EQ(ask("add"), "RPCFrameworkException: too many results are kept");
   result(take_call(), 1);
   EXPECT_EQ(poll("u"), "done: = 1");
+  EXPECT_EQ(ask("later", Array{}, "w"), "deferred w") << "what was fetched makes room";
+}
+
+TEST_F(InfiTest, BeyondTheBytesOfResultsCallsAreRefused) {
+  start({{"results.max_bytes", "1KiB"}});
+  ask("later", Array{}, "u");
+  result(take_call(), std::string(2000, 'x'));
+  EXPECT_EQ(ask("later", Array{}, "w"), "RPCFrameworkException: too many results are kept");
+  EXPECT_EQ(ask("add"), "RPCFrameworkException: too many results are kept");
+  EXPECT_THAT(ask("later", Array{}, "u"), HasSubstr("= \"xxx")) << "what is kept can be asked for";
   EXPECT_EQ(ask("later", Array{}, "w"), "deferred w") << "what was fetched makes room";
 }
 
@@ -458,8 +625,10 @@ TEST_F(InfiTest, BeyondMaxWaitingCallsAreRefusedAndForgotten) {
 
 class InfiOnDisk : public InfiTest {
  protected:
-  void start_on_disk() {
-    start({{"results.store", "sqlite"}, {"results.path", folder_.file("results.db").string()}});
+  void start_on_disk(std::vector<OptionText> options = {}) {
+    options.emplace_back("results.store", "sqlite");
+    options.emplace_back("results.path", folder_.file("results.db").string());
+    start(std::move(options));
   }
   test::TemporaryFolder folder_;
 };
@@ -486,6 +655,30 @@ TEST_F(InfiOnDisk, ACallWhoseResultIsBeingWrittenIsToldTheToken) {
   }
 }
 
+TEST_F(InfiOnDisk, TheEndWaitsForAResultThatIsBeingWritten) {
+  start_on_disk();
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  const auto call = take_call();
+  host().drain();
+  result(call, 3);
+  EXPECT_GT(host().holding(), 0u);
+  EXPECT_EQ(host().metric("results_unclaimed"), 1);
+  ASSERT_TRUE(host().run_until([&] { return host().metric("results_kept") == 1; }));
+  EXPECT_EQ(poll("u"), "done: = 3");
+  EXPECT_EQ(host().holding(), 0u);
+}
+
+TEST_F(InfiOnDisk, AbortWaitsForAnErrorThatIsBeingWritten) {
+  start_on_disk({{"shutdown.strategy", "abort"}});
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  take_call();
+  host().drain();
+  EXPECT_GT(host().holding(), 0u);
+  ASSERT_TRUE(host().run_until([&] { return host().metric("results_kept") == 1; }));
+  EXPECT_THAT(poll("u"), HasSubstr("done: RequestAbortedError: "));
+  EXPECT_EQ(host().holding(), 0u);
+}
+
 // ---- the end ----------------------------------------------------------------------------------------
 
 TEST_F(InfiTest, WhileItEndsCallsAreRefusedAndPollsAnswered) {
@@ -498,6 +691,32 @@ TEST_F(InfiTest, WhileItEndsCallsAreRefusedAndPollsAnswered) {
   EXPECT_EQ(ask("later", Array{}, "u"), "deferred u") << "a request of before is joined";
   EXPECT_GT(host().holding(), 0u);
   result(take_call(), 3);
+  EXPECT_GT(host().holding(), 0u);
+  EXPECT_EQ(poll("u"), "done: = 3");
+  EXPECT_EQ(host().holding(), 0u);
+}
+
+TEST_F(InfiTest, WhileItEndsAnImmediateCallIsNewWhateverItsUuid) {
+  start();
+  EXPECT_EQ(ask("later", Array{}, "u"), "deferred u");
+  take_call();
+  host().drain();
+  EXPECT_EQ(ask("now", Array{}, "u"), "RPCFrameworkException: server is shutting down");
+  EXPECT_THAT(host().calls(), IsEmpty());
+}
+
+TEST_F(InfiTest, TheEndWaitsForWhoHasATokenWhenOthersAreAnswered) {
+  start();
+  const auto one = begin("add", Array{}, "u");
+  const auto call = take_call();
+  host().advance(400ms);
+  const auto other = begin("add", Array{}, "u");
+  settle();
+  host().advance(100ms);
+  EXPECT_EQ(outcome(one), "deferred u");
+  host().drain();
+  result(call, 3);
+  EXPECT_EQ(outcome(other), "= 3");
   EXPECT_GT(host().holding(), 0u);
   EXPECT_EQ(poll("u"), "done: = 3");
   EXPECT_EQ(host().holding(), 0u);
