@@ -81,6 +81,8 @@ TEST_F(RpcLimits, ARequestOfInfiRpcThatIsTooLongIsAnswered) {
   auto& host = serve(service("bind: \"${A}\", max_payload: 1MiB"));
   EXPECT_THAT(infi_error_of("echo", Array{Bytes{std::string(2 << 20, 'x')}}),
               HasSubstr("RPCFrameworkException: a request of 2097"));
+  EXPECT_THAT(infi_error_of("big", Array{2 << 20}),
+              HasSubstr("InvalidReturnValue: the result cannot be sent: it is longer"));
   RpcClient client(at("A"));
   EXPECT_EQ(to_json(client.infi("add", Array{1, 2})), R"({"code":"success","result":3})");
   expect_clean_stop(host);
