@@ -52,6 +52,7 @@ class HostReader {
     if (const auto value = setting("log.format")) host.log_format = nth<LogFormat>(*value, key("log.format"));
     if (const auto value = setting("log.file")) host.log_file = value->text;
     if (const auto value = setting("stall")) host.stall = Nanoseconds(value->integer);
+    if (const auto value = setting("spin")) host.spin = Nanoseconds(value->integer);
     if (const auto value = setting("spill_folder")) host.spill_folder = value->text;
     return host;
   }

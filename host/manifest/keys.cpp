@@ -94,6 +94,11 @@ const std::vector<KeyInfo>& host_keys() {
       otherwise(between(key("stall", BP_DURATION, "a callback that takes longer is reported by name"),
                         millisecond, hour),
                 "1s"),
+      otherwise(between(key("spin", BP_DURATION,
+                            "how long a loop without work looks again before it sleeps: less latency, for a "
+                            "processor that is busy meanwhile"),
+                        0, 10 * millisecond),
+                "0s"),
       else_says(key("spill_folder", BP_PATH, "where routes with overflow: spill keep their messages"),
                 "the system's temporary folder"),
   };

@@ -48,6 +48,7 @@ struct HostSettings {
   LogFormat log_format = LogFormat::text;
   std::string log_file;                         // empty: standard error
   Nanoseconds stall = std::chrono::seconds(1);  // a callback that takes longer is reported
+  Nanoseconds spin{0};                          // how long a loop without work looks again before it sleeps
   std::string spill_folder;                     // of overflow: spill; empty: the system's temporary folder
 };
 

@@ -164,12 +164,18 @@ void Loop::turn() {
   look_at_dirty();
 }
 
-// Milliseconds until the loop must look again; 0 while work is waiting.
-int Loop::wait_time() {
+// When the loop must look again by itself: now_ or earlier while work is waiting, -1: only when something
+// comes.
+std::int64_t Loop::next_look() {
   if (batches_waiting_ || !ready_.empty() || !scheduled_.empty() || !replies_.empty() || stop_) return 0;
   auto next = timers_.next();
   for (const auto other : {requests_.next(), components_.empty() ? std::int64_t{-1} : next_sweep_})
     if (other >= 0 && (next < 0 || other < next)) next = other;
+  return next;
+}
+
+// Milliseconds until then, for epoll_wait.
+int Loop::time_to_sleep(std::int64_t next) {
   if (next < 0) return -1;
   const auto left = next - now_nanoseconds();
   return left <= 0
@@ -177,9 +183,26 @@ int Loop::wait_time() {
              : static_cast<int>(std::min<std::int64_t>((left + milliseconds - 1) / milliseconds, 60'000));
 }
 
+// The number of events; waits for the first one until the loop must look again.
+int Loop::wait_for(std::span<epoll_event> events) {
+  const auto look = [&](int limit) {
+    return ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), limit);
+  };
+  const auto next = next_look();
+  const auto spin = shared_.manifest.host.spin.count();
+  if (spin > 0 && next != 0) {
+    auto end = now_nanoseconds() + spin;
+    if (next > 0) end = std::min(end, next);
+    do {
+      if (const int count = look(0); count != 0) return count;
+    } while (now_nanoseconds() < end);
+  }
+  return look(time_to_sleep(next));
+}
+
 void Loop::wait() {
   std::array<epoll_event, 256> events;
-  const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), wait_time());
+  const int count = wait_for(events);
   now_ = now_nanoseconds();
   for (int i = 0; i < count; ++i) {
     const auto& event = events[static_cast<std::size_t>(i)];

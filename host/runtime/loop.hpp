@@ -6,6 +6,7 @@
 #pragma once
 
 #include <backplane/abi.h>
+#include <sys/epoll.h>
 
 #include <atomic>
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -145,7 +147,9 @@ class Loop {
   void attach();
   void detach();
   void turn();
-  int wait_time();
+  std::int64_t next_look();
+  static int time_to_sleep(std::int64_t next);
+  int wait_for(std::span<epoll_event> events);
   void wait();
   bool enqueue(Operation operation);
   void take_operations();

@@ -47,7 +47,9 @@ void write_host(std::ostream& out, const HostSettings& host) {
       << " log=" << word(host.log_level, std::array{"trace", "debug", "info", "warning", "error", "off"})
       << "/" << word(host.log_format, std::array{"text", "json"}) << "/" << in_quotes(host.log_file)
       << " admin=" << in_quotes(host.admin_bind) << " stall=" << duration_text(host.stall)
-      << " spill_folder=" << in_quotes(host.spill_folder) << "\n";
+      << " spill_folder=" << in_quotes(host.spill_folder);
+  if (host.spin.count() > 0) out << " spin=" << duration_text(host.spin);
+  out << "\n";
 }
 
 void write_component(std::ostream& out, const ComponentSettings& component) {

@@ -103,6 +103,7 @@ TEST(KeyTables, SayTheDefaultsOfTheValuesTheyFill) {
   EXPECT_EQ(result.manifest->host.shutdown_strategy, host.shutdown_strategy);
   EXPECT_EQ(result.manifest->host.log_level, host.log_level);
   EXPECT_EQ(result.manifest->host.stall, host.stall);
+  EXPECT_EQ(result.manifest->host.spin, host.spin);
   const auto defaults_of = [](const std::vector<KeyInfo>& keys, const char* name) {
     const auto setting = convert_default(*find_key(keys, name)).value;
     return setting ? setting->integer : -1;

@@ -521,6 +521,26 @@ TEST_P(Asking, EveryRequestGetsItsReply) {
   EXPECT_TRUE(host_.stop().ledger.balances());
 }
 
+TEST_P(Asking, LoopsThatSpinAnswerAndExpireAsOthersDo) {
+  host_.settings().spin = 10ms;
+  host_.component("source", "test.source").loop = "a";
+  host_.component("echo", "test.echo").loop = other();
+  host_.component("silent", "test.silent").loop = other();
+  host_.route("source", {"echo"}).when = host::When{"echo", {}, {}};
+  host_.route("source", {"silent"}).when = host::When{"other", {}, {}};
+  host_.start();
+  host_.on_loop("source", [](Host& source) {
+    for (const auto* function : {"echo", "other"}) {
+      auto request = source.message({function});
+      request.set_function(function);
+      source.request(std::move(request), 0, 30ms);
+    }
+  });
+  ASSERT_TRUE(probe("source").waits_for(2));
+  EXPECT_THAT(probe("source").received(), ElementsAre("re:echo", "error TimeoutExpired"));
+  EXPECT_TRUE(host_.stop().ledger.balances());
+}
+
 TEST_P(Asking, ARequestThatIsSentOnIsAnsweredToItsAsker) {
   host_.component("source", "test.source").loop = "a";
   host_.component("first", "test.echo").loop = other();
