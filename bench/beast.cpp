@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "device.hpp"
+#include "program.hpp"
 
 namespace backplane::bench {
 namespace {
@@ -86,10 +87,5 @@ int run(int argc, char** argv) {
 }  // namespace backplane::bench
 
 int main(int argc, char** argv) {
-  try {
-    return backplane::bench::run(argc, argv);
-  } catch (const std::exception& failure) {
-    std::fprintf(stderr, "bench_beast: %s\n", failure.what());
-    return 1;
-  }
+  return backplane::bench::run_program("bench_beast", backplane::bench::run, argc, argv);
 }

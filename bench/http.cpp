@@ -24,6 +24,7 @@
 
 #include "measuring.hpp"
 #include "palm_worker.hpp"
+#include "program.hpp"
 
 namespace backplane::bench {
 namespace {
@@ -236,10 +237,5 @@ int run(int argc, char** argv) {
 }  // namespace backplane::bench
 
 int main(int argc, char** argv) {
-  try {
-    return backplane::bench::run(argc, argv);
-  } catch (const std::exception& failure) {
-    std::fprintf(stderr, "bench_http: %s\n", failure.what());
-    return 1;
-  }
+  return backplane::bench::run_program("bench_http", backplane::bench::run, argc, argv);
 }

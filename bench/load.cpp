@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "measuring.hpp"
+#include "program.hpp"
 #include "sockets.hpp"
 
 namespace backplane::bench {
@@ -414,10 +415,5 @@ int run(int argc, char** argv) {
 }  // namespace backplane::bench
 
 int main(int argc, char** argv) {
-  try {
-    return backplane::bench::run(argc, argv);
-  } catch (const std::exception& failure) {
-    std::fprintf(stderr, "bench_load: %s\n", failure.what());
-    return 1;
-  }
+  return backplane::bench::run_program("bench_load", backplane::bench::run, argc, argv);
 }

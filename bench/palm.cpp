@@ -28,6 +28,7 @@
 #include "device.hpp"
 #include "measuring.hpp"
 #include "palm_worker.hpp"
+#include "program.hpp"
 #include "sockets.hpp"
 
 namespace backplane::bench {
@@ -422,10 +423,5 @@ int run(int argc, char** argv) {
 }  // namespace backplane::bench
 
 int main(int argc, char** argv) {
-  try {
-    return backplane::bench::run(argc, argv);
-  } catch (const std::exception& failure) {
-    std::fprintf(stderr, "bench_palm: %s\n", failure.what());
-    return 1;
-  }
+  return backplane::bench::run_program("bench_palm", backplane::bench::run, argc, argv);
 }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "device.hpp"
+#include "program.hpp"
 #include "sockets.hpp"
 
 namespace backplane::bench {
@@ -54,10 +55,5 @@ int run(int argc, char** argv) {
 }  // namespace backplane::bench
 
 int main(int argc, char** argv) {
-  try {
-    return backplane::bench::run(argc, argv);
-  } catch (const std::exception& failure) {
-    std::fprintf(stderr, "bench_proxy: %s\n", failure.what());
-    return 1;
-  }
+  return backplane::bench::run_program("bench_proxy", backplane::bench::run, argc, argv);
 }

@@ -29,6 +29,7 @@
 
 #include "device.hpp"
 #include "measuring.hpp"
+#include "program.hpp"
 #include "sockets.hpp"
 
 namespace backplane::bench {
@@ -553,10 +554,5 @@ int run(int argc, char** argv) {
 }  // namespace backplane::bench
 
 int main(int argc, char** argv) {
-  try {
-    return backplane::bench::run(argc, argv);
-  } catch (const std::exception& failure) {
-    std::fprintf(stderr, "bench_zerorpc: %s\n", failure.what());
-    return 1;
-  }
+  return backplane::bench::run_program("bench_zerorpc", backplane::bench::run, argc, argv);
 }

@@ -41,9 +41,8 @@ constexpr std::size_t most_parameters = 255;
 constexpr std::size_t longest_name = 255;
 constexpr std::size_t longest_text = 64 * 1024;
 
-constexpr std::uint32_t known_properties =
-    BP_INBOUND | BP_OUTBOUND | BP_SERVICE | BP_CONNECTION | BP_BYPASS | BP_BLOCKING | BP_FUNCTIONS |
-    BP_OWN_LOOP;
+constexpr std::uint32_t known_properties = BP_INBOUND | BP_OUTBOUND | BP_SERVICE | BP_CONNECTION | BP_BYPASS |
+                                           BP_BLOCKING | BP_FUNCTIONS | BP_OWN_LOOP;
 
 std::string in_quotes(std::string_view text) { return '"' + escaped(text) + '"'; }
 
