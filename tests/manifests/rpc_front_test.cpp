@@ -56,10 +56,15 @@ class RpcFront : public ManifestTest {
     });
     for (const auto& server : servers_)
       EXPECT_TRUE(host.says("server " + (infi ? server.infi : server.zerorpc) + " is there"));
+    // They become known one by one.
     RpcClient client(front_);
     EXPECT_TRUE(eventually([&] {
       const auto told = client.call("_zerorpc_list");
-      return !told.get_if<Array>()->empty();
+      const auto& names = *told.get_if<Array>();
+      const auto has = [&](const char* name) {
+        return std::find(names.begin(), names.end(), Value(name)) != names.end();
+      };
+      return has("add") && has("echo") && has("fail") && has("slow");
     }));
     return host;
   }
